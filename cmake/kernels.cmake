@@ -14,7 +14,7 @@ endfunction()
 r1_kernel_isa(portable)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   target_compile_definitions(r1 PRIVATE R1_X86=1)
-  r1_kernel_isa(avx2 -march=haswell)
+  r1_kernel_isa(avx2 -march=haswell -maes)  # Highway counts AES as part of its AVX2 target
   r1_kernel_isa(avx512 -march=skylake-avx512 -mprefer-vector-width=512)
   r1_kernel_isa(amx -march=skylake-avx512 -mprefer-vector-width=512 -mamx-tile -mamx-bf16)
 endif()

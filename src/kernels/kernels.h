@@ -97,7 +97,8 @@ int64_t AttentionBackwardScratch(int64_t t, int64_t d_qk, int64_t d_v);
 // V3 routing, in the published order: score = sigmoid(logit); choice = score + bias; a group's score is the sum of its two
 // largest choices; the topk_group best groups stay; of them the top_k experts with the largest choice (ties: lower index);
 // weight = score / (sum of chosen scores + 1e-20) * scale when normalised. Softmax gates (V2): group score is the maximum, bias ignored.
-struct RouteConfig {
+constexpr int64_t kMaxExperts = 1024;  // routed experts of one layer (V3 has 256); the kernels keep a row of them on the stack
+struct RouteConfig {  // experts <= kMaxExperts, a multiple of groups; top_k <= topk_group * (experts / groups)
   int64_t experts, top_k, groups, topk_group;
   bool softmax, normalize;
   float scale;
@@ -181,6 +182,8 @@ struct KernelTable {
   // dlogits [T, E] from dweight [T, K], plus dscore_extra [T, E] (balance loss) if not null. The choice is held fixed.
   void (*route_backward)(float* dlogits_TE, const float* dweight_TK, const float* dscore_extra_TE, const float* score_TE, const int32_t* expert_TK,
                          const float* weight_TK, int64_t t, const RouteConfig&);
+  // Sequence-wise balance loss of V3 over one sequence of t tokens: *loss = alpha * sum_e f_e P_e; dscore_extra [T, E] = its gradient.
+  void (*balance_loss)(float* loss, float* dscore_extra_TE, const float* score_TE, const int32_t* expert_TK, int64_t t, const RouteConfig&, float alpha);
   // y_T (+)= sum over slots of weight * row(slot): rows [T*K sorted by expert], row index in slot_TK. Slots in order. base may be null or added first.
   void (*moe_combine)(float* y, int64_t ldy, const float* base, int64_t ldb, const float* rows, int64_t ldr, const int32_t* slot_TK, const float* weight_TK,
                       int64_t t, int64_t k, int64_t d);

@@ -1,0 +1,80 @@
+// Log-probabilities through the language head, a block of rows at a time; backward computes the block's logits again.
+#include <algorithm>
+#include <cstring>
+
+#include "autograd/ops.h"
+#include "base/check.h"
+
+namespace r1 {
+
+using kernels::RoundUp;
+
+namespace {
+
+// Rows a block: about 1 MiB of logits, so that they stay in the second-level cache.
+int64_t BlockRows(int64_t v) { return std::clamp<int64_t>((int64_t{1} << 18) / v / 32 * 32, 32, 512); }
+
+const Bf16* GatherRows(Arena& arena, const Var* h, const int32_t* row_R, int64_t r) {
+  if (row_R == nullptr) return h->data16;
+  Bf16* out = arena.Array<Bf16>(r * h->ld16);
+  for (int64_t i = 0; i < r; ++i) {
+    R1_CHECK(row_R[i] >= 0 && row_R[i] < h->rows, "head: row outside the batch");
+    std::memcpy(static_cast<void*>(out + i * h->ld16), h->data16 + row_R[i] * h->ld16, static_cast<size_t>(h->ld16) * sizeof(Bf16));
+  }
+  return out;
+}
+
+}  // namespace
+
+float* HeadLogits(Context& ctx, const Var* h, const Weight& head, const int32_t* row_R, int64_t r) {
+  float* logits = ctx.arena.Array<float>(r * head.n);
+  const Bf16* x = GatherRows(ctx.arena, h, row_R, r);
+  ctx.k->gemm({.a = x, .lda = h->ld16, .b = head.forward, .c = logits, .ldc = head.n, .m = r, .n = head.n, .k = head.k, .accumulate = false});
+  return logits;
+}
+
+LogProbs* HeadLogProbs(Context& ctx, Var* h, const Weight& head, const int32_t* row_R, const int32_t* target_R, int64_t r, float inv_temperature) {
+  R1_CHECK(h->cols == head.k, "HeadLogProbs: hidden width and head width differ");
+  const int64_t v = head.n, ld = h->ld16, block = BlockRows(v);
+  LogProbs* out = ctx.arena.New<LogProbs>();
+  out->rows = r;
+  out->logp = ctx.arena.Array<float>(r);
+  out->lse = ctx.arena.Array<float>(r);
+  out->entropy = ctx.arena.Array<float>(r);
+  out->dlogp = ctx.arena.Zeroed<float>(r);
+  out->dentropy = ctx.arena.Zeroed<float>(r);
+  const Bf16* x = GatherRows(ctx.arena, h, row_R, r);
+  {
+    ArenaScope scope(ctx.scratch);
+    float* logits = ctx.scratch.Array<float>(block * v);
+    for (int64_t i = 0; i < r; i += block) {
+      const int64_t n = std::min(block, r - i);
+      ctx.k->gemm({.a = x + i * ld, .lda = ld, .b = head.forward, .c = logits, .ldc = v, .m = n, .n = v, .k = head.k, .accumulate = false});
+      ctx.k->logprob(out->logp + i, out->lse + i, out->entropy + i, logits, v, target_R + i, n, v, inv_temperature);
+    }
+  }
+  if (ctx.recording) {
+    Context* c = &ctx;
+    const Weight weight = head;
+    ctx.tape.Record([=] {
+      ArenaScope scope(c->scratch);
+      const int64_t d = weight.k, ldd = RoundUp(v, 32);
+      float* logits = c->scratch.Array<float>(block * v);
+      Bf16* dlogits = c->scratch.Array<Bf16>(block * ldd);
+      float* dx = c->scratch.Array<float>(block * d);
+      const GradRef dh = GradOf(*c, h);
+      if (dh.fresh) std::memset(dh.grad, 0, static_cast<size_t>(h->rows * d) * sizeof(float));
+      for (int64_t i = 0; i < r; i += block) {
+        const int64_t n = std::min(block, r - i);
+        c->k->gemm({.a = x + i * ld, .lda = ld, .b = weight.forward, .c = logits, .ldc = v, .m = n, .n = v, .k = d, .accumulate = false});
+        c->k->logprob_backward(dlogits, ldd, logits, v, target_R + i, out->lse + i, out->dlogp + i, out->entropy + i, out->dentropy + i, n, v, inv_temperature);
+        c->k->gemm({.a = dlogits, .lda = ldd, .b = weight.backward, .c = dx, .ldc = d, .m = n, .n = d, .k = v, .accumulate = false});
+        for (int64_t j = 0; j < n; ++j) c->k->add(dh.grad + (row_R == nullptr ? i + j : row_R[i + j]) * d, dx + j * d, d);
+        AddWeightGrad(*c, weight, dlogits, ldd, x + i * ld, ld, n);
+      }
+    });
+  }
+  return out;
+}
+
+}  // namespace r1

@@ -1,0 +1,140 @@
+#include "cli/app.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <nlohmann/json.hpp>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "base/quote.h"
+#include "cli/args.h"
+#include "cli/commands.h"
+#include "cli/help.h"
+#include "cli/output.h"
+
+namespace r1::cli {
+namespace {
+
+int ReportError(const std::string& who, const Error& error, bool json) {
+  const int code = static_cast<int>(error.code);
+  PrintError(fmt::format("{}: error: {}", who, error.message));
+  if (json) PrintJson({{"error", {{"code", code}, {"message", error.message}}}});
+  return code;
+}
+
+void ApplyLogLevel(const std::string& name) {
+  if (name == "debug") SetLogLevel(LogLevel::kDebug);
+  if (name == "info") SetLogLevel(LogLevel::kInfo);
+  if (name == "warn") SetLogLevel(LogLevel::kWarn);
+  if (name == "error") SetLogLevel(LogLevel::kError);
+}
+
+const Command* FindCommand(const std::vector<Command>& commands, std::string name) {
+  std::replace(name.begin(), name.end(), '_', '-');
+  for (const Command& command : commands) {
+    if (command.name == name) return &command;
+  }
+  return nullptr;
+}
+
+Error UnknownCommand(const std::vector<Command>& commands, const std::string& name) {
+  std::vector<std::string> names{"help"};
+  for (const Command& command : commands) names.push_back(command.name);
+  const std::string nearest = NearestName(name, names);
+  return Error{ErrorCode::kUsage, fmt::format("unknown command {}; {}", Quote(name),
+                                              nearest.empty() ? "'r1 --help' lists the commands" : fmt::format("did you mean '{}'?", nearest))};
+}
+
+std::string CommandLine(const std::vector<std::string>& words) {
+  std::string line = "r1";
+  for (const std::string& word : words) line += " " + ShellQuote(word);
+  return line;
+}
+
+Result<int> RunCommand(const Command& command, const std::vector<std::string>& words) {
+  R1_ASSIGN(Arguments arguments, ReadArguments(command, std::vector<std::string>(words.begin() + 1, words.end())));
+  if (arguments.common.help) {
+    Print(CommandHelpText(command, TerminalWidth()));
+    return 0;
+  }
+  ApplyLogLevel(arguments.common.log_level);
+  const FieldList fields = command.fields ? command.fields() : FieldList{};
+  for (const std::string& file : arguments.common.config_files) R1_TRY(ApplyConfigFile(file, fields));
+  Invocation invocation;
+  for (const Setting& setting : arguments.settings) {
+    if (Status set = SetField(setting.field, setting.text); !set.ok()) return Error{set.error().code, "--" + set.error().message};
+    invocation.given.push_back(setting.field.name);
+  }
+  invocation.positionals = std::move(arguments.positionals);
+  invocation.config_files = arguments.common.config_files;
+  invocation.command_line = CommandLine(words);
+  invocation.json = arguments.common.json;
+  if (!arguments.common.dry_run) return command.run(invocation);
+  if (command.dry_run) return command.dry_run(invocation);
+  if (invocation.json) {
+    PrintJson(FieldsToJson(fields));
+  } else {
+    Print(FieldsToToml(fields, true));
+  }
+  return 0;
+}
+
+int Help(const std::vector<Command>& commands, const std::vector<std::string>& words) {
+  if (words.size() < 2 || words[1].rfind("-", 0) == 0 || words[1] == "help") {
+    Print(OverviewText(commands, TerminalWidth()));
+    return 0;
+  }
+  const Command* command = FindCommand(commands, words[1]);
+  if (command == nullptr) return ReportError("r1 help", UnknownCommand(commands, words[1]), false);
+  Print(CommandHelpText(*command, TerminalWidth()));
+  return 0;
+}
+
+int Dispatch(const std::vector<std::string>& words) {
+  const std::vector<Command> commands = AllCommands();
+  const bool json = std::any_of(words.begin(), words.end(), [](const std::string& w) { return w == "--json" || w == "--json=true"; });
+  if (words.empty()) {
+    PrintError(OverviewText(commands, TerminalWidth()));
+    return static_cast<int>(ErrorCode::kUsage);
+  }
+  const std::string& first = words[0];
+  if (first == "help" || first == "--help" || first == "-h") return Help(commands, words);
+  std::vector<std::string> effective = words;
+  if (first == "--version" || first == "-V") effective[0] = "version";
+  const Command* command = FindCommand(commands, effective[0]);
+  if (command == nullptr) {
+    const bool option = first.rfind("-", 0) == 0;
+    return ReportError("r1", option ? Error{ErrorCode::kUsage, fmt::format("the command comes before its options: found {} first; 'r1 --help' lists the commands",
+                                                                           Quote(first))}
+                                    : UnknownCommand(commands, first),
+                       json);
+  }
+  const std::string who = "r1 " + command->name;
+  try {
+    const Result<int> code = RunCommand(*command, effective);
+    return code.ok() ? *code : ReportError(who, code.error(), json);
+  } catch (const std::bad_alloc&) {
+    return ReportError(who, Error{ErrorCode::kTryAgain, "out of memory: close other programs, or use a smaller model or batch"}, json);
+  } catch (const std::exception& error) {
+    return ReportError(who, Error{ErrorCode::kInternal, fmt::format("this is a bug, please report it: {}", error.what())}, json);
+  }
+}
+
+}  // namespace
+
+int RunApp(const std::vector<std::string>& words) {
+  const int code = Dispatch(words);
+  errno = 0;
+  const bool flushed = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (flushed || code != 0) return code;
+  // A reader that went away ("| head") knows; a full disk does not.
+  if (errno != EPIPE) PrintError(fmt::format("r1: error: cannot write to standard output: {}", errno != 0 ? std::strerror(errno) : "write failed"));
+  return static_cast<int>(ErrorCode::kIo);
+}
+
+}  // namespace r1::cli

@@ -1,0 +1,19 @@
+// The table of all commands. Each function is in the file of its name.
+#pragma once
+
+#include <vector>
+
+#include "cli/command.h"
+
+namespace r1::cli {
+
+Command CompletionCommand();
+Command DiffRunsCommand();
+Command DoctorCommand();
+Command InspectCommand();
+Command VersionCommand();
+
+// In the order of `r1 --help`.
+std::vector<Command> AllCommands();
+
+}  // namespace r1::cli

@@ -1,0 +1,17 @@
+// The pages that teach: `r1 --help` and `r1 COMMAND --help`, written from the table of commands and fields.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+
+namespace r1::cli {
+
+// All commands by group. Lines are at most `width` columns where words allow.
+std::string OverviewText(const std::vector<Command>& commands, int width);
+
+// One command: purpose, usage, examples, arguments, settings (by table, with type and default), common options.
+std::string CommandHelpText(const Command& command, int width);
+
+}  // namespace r1::cli

@@ -1,0 +1,149 @@
+// Causal attention of one head over paged keys and values (definition in kernels.h):
+//   s_j = scale (q·k_j), j <= position;  m = max s_j;  p_j = exp(s_j - m);  l = sum p_j;  out = (sum bf16(p_j) v_j) / l.
+// Few rows (decoding) take a path of fused multiply-adds per row, more rows a path by blocks of 32 with the products of
+// product.h. A masked score has p = 0, and adding its product leaves every sum as it is: both paths give the same bits.
+#include <limits>
+
+#include "kernels/cpu/ops.h"
+#include "kernels/cpu/product.h"
+
+namespace r1::kernels::R1_ISA_NAME {
+namespace {
+
+constexpr int64_t kMinBlockRows = 8;   // fewer rows go one by one
+constexpr int64_t kBlockRows = 32;
+constexpr int64_t kOutColumns = 64;    // columns of the output that fit the scratch beside bf16(p)
+
+// Keys as the right side [DK, positions]: two panels a page.
+struct KeysRight {
+  const KvView& kv;
+  int64_t panel_stride;  // DK * 16
+  const Bf16* operator()(int64_t block, int64_t panel) const {
+    return kv.Page(panel >> 1) + (panel & 1) * panel_stride + block * kTileElements;
+  }
+};
+
+// Values as the right side [positions, DV]: one reduction block a page.
+struct ValuesRight {
+  const KvView& kv;
+  int64_t offset;  // of the first panel in a page
+  const Bf16* operator()(int64_t block, int64_t panel) const { return kv.Page(block) + offset + panel * kTileElements; }
+};
+
+// p (bf16, zero up to `padded`) of the first `visible` raw scores of a row; returns l, and m in *row_max.
+inline float SoftmaxRow(Bf16* p, const float* score, int64_t visible, int64_t padded, float scale, float* row_max) {
+  const F16 factor = Set(scale);
+  const int64_t whole = visible / 16 * 16, rest = visible - whole;
+  F16 top = Set(-std::numeric_limits<float>::infinity());
+  F16 last = top;
+  for (int64_t j = 0; j < whole; j += 16) top = Max(top, Mul(Load(score + j), factor));
+  if (rest > 0) {
+    float masked[16];
+    Store(masked, Mul(Load(score + whole), factor));
+    last = LoadN(masked, rest, -std::numeric_limits<float>::infinity());
+    top = Max(top, last);
+  }
+  const float m = ReduceMax(top);
+  const F16 shift = Set(m);
+  F16 sum = Zero();
+  for (int64_t j = 0; j < whole; j += 16) {
+    const F16 e = Exp(Sub(Mul(Load(score + j), factor), shift));
+    sum = Add(sum, e);
+    StoreBf16(p + j, e);
+  }
+  int64_t done = whole;
+  if (rest > 0) {
+    const F16 e = Exp(Sub(last, shift));
+    sum = Add(sum, e);
+    StoreBf16(p + whole, e);
+    done += 16;
+  }
+  for (; done < padded; done += 16) StoreBf16(p + done, Zero());
+  *row_max = m;
+  return ReduceSum(sum);
+}
+
+// out = bf16(y / l), n columns.
+inline void Normalize(Bf16* out, const float* y, float l, int64_t n) {
+  const F16 divisor = Set(l);
+  int64_t c = 0;
+  for (; c + 16 <= n; c += 16) StoreBf16(out + c, Div(Load(y + c), divisor));
+  if (c < n) {
+    Bf16 tail[16];
+    StoreBf16(tail, Div(LoadN(y + c, n - c, 0.0f), divisor));
+    std::memcpy(out + c, tail, static_cast<size_t>(n - c) * sizeof(Bf16));
+  }
+}
+
+// One row by itself. Scratch: scores, then bf16(p), then the left sides as floats.
+void AttendRow(const AttentionArgs& a, int64_t row) {
+  const int64_t visible = a.first_position + row + 1, padded = RoundUp(visible, 32);
+  const int64_t dk = RoundUp(a.d_qk, 32);
+  float* score = a.scratch;
+  Bf16* p = reinterpret_cast<Bf16*>(score + padded);
+  float* left = score + padded + padded / 2;
+  float m;
+  WidenLeft(left, a.q + row * a.ldq, dk / kBlock);
+  FmaRows<1>(left, 0, KeysRight{a.kv, dk * kPanel}, 0, dk / kBlock, score, 0, RoundUp(visible, 16), false);
+  const float l = SoftmaxRow(p, score, visible, padded, a.scale, &m);
+  float y[kOutColumns];
+  WidenLeft(score, p, padded / kBlock);
+  for (int64_t column = 0; column < a.d_v; column += kOutColumns) {
+    const int64_t columns = a.d_v - column < kOutColumns ? a.d_v - column : kOutColumns;
+    const ValuesRight values{a.kv, kPagePositions * dk + column / kPanel * kTileElements};
+    FmaRows<1>(score, 0, values, 0, padded / kBlock, y, 0, RoundUp(columns, 16), false);
+    Normalize(a.out + row * a.ldo + column, y, l, columns);
+  }
+  if (a.max != nullptr) a.max[row] = m;
+  if (a.sum != nullptr) a.sum[row] = l;
+}
+
+// Rows first .. first + rows, at most 32. Scratch: bf16(p), then the scores, whose place the outputs take.
+void AttendBlock(const AttentionArgs& a, int64_t first, int64_t rows) {
+  const int64_t padded = RoundUp(a.first_position + first + rows, 32);
+  const int64_t dk = RoundUp(a.d_qk, 32);
+  Bf16* p = reinterpret_cast<Bf16*>(a.scratch);
+  float* score = a.scratch + rows * padded / 2;
+  float sum[kBlockRows], row_max[kBlockRows];
+  Multiply(Product<KeysRight>{a.q + first * a.ldq, a.ldq, KeysRight{a.kv, dk * kPanel}, score, padded, rows, padded,
+                              dk / kBlock, false});
+  for (int64_t i = 0; i < rows; ++i) {
+    sum[i] = SoftmaxRow(p + i * padded, score + i * padded, a.first_position + first + i + 1, padded, a.scale, &row_max[i]);
+  }
+  for (int64_t column = 0; column < a.d_v; column += kOutColumns) {
+    const int64_t columns = a.d_v - column < kOutColumns ? a.d_v - column : kOutColumns;
+    const int64_t stride = RoundUp(columns, 16);
+    const ValuesRight values{a.kv, kPagePositions * dk + column / kPanel * kTileElements};
+    Multiply(Product<ValuesRight>{p, padded, values, score, stride, rows, stride, padded / kBlock, false});
+    for (int64_t i = 0; i < rows; ++i) {
+      Normalize(a.out + (first + i) * a.ldo + column, score + i * stride, sum[i], columns);
+    }
+  }
+  if (a.max != nullptr) std::memcpy(a.max + first, row_max, static_cast<size_t>(rows) * sizeof(float));
+  if (a.sum != nullptr) std::memcpy(a.sum + first, sum, static_cast<size_t>(rows) * sizeof(float));
+}
+
+}  // namespace
+
+void attention(const AttentionArgs& a) {
+  for (int64_t first = 0; first < a.rows; first += kBlockRows) {
+    const int64_t rows = a.rows - first < kBlockRows ? a.rows - first : kBlockRows;
+    if (rows >= kMinBlockRows) {
+      AttendBlock(a, first, rows);
+    } else {
+      for (int64_t i = 0; i < rows; ++i) AttendRow(a, first + i);
+    }
+  }
+}
+
+void append_kv(Bf16* page, int64_t position, const Bf16* k, const Bf16* v, int64_t d_qk, int64_t d_v) {
+  const int64_t slot = position % kPagePositions, dk = RoundUp(d_qk, 32);
+  // Keys: one 32-bit pair every 16 units of the slot's panel.
+  Bf16* key = page + slot / kPanel * dk * kPanel + slot % kPanel * 2;
+  for (int64_t pair = 0; pair < dk / 2; ++pair) std::memcpy(key + pair * 32, k + 2 * pair, sizeof(uint32_t));
+  // Values: every second element of the slot's pair row, panel by panel.
+  Bf16* value = page + kPagePositions * dk + slot / 2 * 32 + slot % 2;
+  for (int64_t c = 0; c < d_v; ++c) value[c / kPanel * kTileElements + c % kPanel * 2] = v[c];
+}
+
+}  // namespace r1::kernels::R1_ISA_NAME

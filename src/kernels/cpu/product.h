@@ -1,0 +1,277 @@
+// Products of bf16 matrices in the one order of the contract (kernels.h), as templates over where the right side lies, so
+// that gemm, attention and its backward share two micro-kernels: fused multiply-adds in registers, and matrix tiles.
+//
+//   C [m, n] (+)= A [m, 32·blocks] · B,   c += (((a0·b0 ⊕ a2·b2) ⊕ ...) + ((a1·b1 ⊕ a3·b3) ⊕ ...)) for each block of 32
+//
+// B is read in tiles of 16 pairs x 16 columns x 2 (1,024 bytes); Right(block, panel) returns where such a tile starts.
+// TDPBF16PS (Intel SDM volume 2) has exactly this order, so both kernels give the same bits.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/cpu/vec16.h"
+#include "kernels/kernels.h"
+
+#if defined(R1_ISA_amx)
+#include <immintrin.h>
+#endif
+
+namespace r1::kernels::R1_ISA_NAME {
+
+constexpr int64_t kBlock = 32;          // reduction block
+constexpr int64_t kPanel = 16;          // columns of a panel
+constexpr int64_t kTileElements = 512;  // bf16 elements of one tile of B
+
+// B packed as one matrix (kernels.h): panels follow each other at panel_stride elements.
+struct PackedRight {
+  const Bf16* b;
+  int64_t panel_stride;
+  const Bf16* operator()(int64_t block, int64_t panel) const { return b + panel * panel_stride + block * kTileElements; }
+};
+inline PackedRight Packed(const Bf16* b, int64_t k) { return {b, RoundUp(k, kBlock) * kPanel}; }
+
+template <class Right>
+struct Product {
+  const Bf16* a;  // [m, lda]
+  int64_t lda;
+  Right b;
+  float* c;  // [m, ldc]
+  int64_t ldc;
+  int64_t m, n, blocks;
+  bool accumulate;
+};
+
+// ---- Fused multiply-adds ------------------------------------------------------------------------------------------------
+// A part is one machine vector: a whole panel with AVX-512, half of one with AVX2.
+#if defined(R1_ISA_portable)
+constexpr int kPartLanes = 16;
+using Part = F16;
+inline Part PartZero() { return Zero(); }
+inline Part PartSet(float x) { return Set(x); }
+inline Part PartLoad(const float* p) { return Load(p); }
+inline void PartStore(float* p, Part a) { Store(p, a); }
+inline Part PartAdd(Part a, Part b) { return Add(a, b); }
+inline Part PartFma(Part a, Part b, Part c) { return Fma(a, b, c); }
+inline void PartPairs(const Bf16* p, Part* even, Part* odd) { LoadPairs(p, even, odd); }
+constexpr int kMaxRows = 2;
+constexpr int PartsFor(int) { return 1; }
+#else
+constexpr int kPartLanes = kPart;
+using Part = hn::Vec<Tag>;
+HWY_INLINE Part PartZero() { return hn::Zero(Tag()); }
+HWY_INLINE Part PartSet(float x) { return hn::Set(Tag(), x); }
+HWY_INLINE Part PartLoad(const float* p) { return hn::LoadU(Tag(), p); }
+HWY_INLINE void PartStore(float* p, Part a) { hn::StoreU(a, Tag(), p); }
+HWY_INLINE Part PartAdd(Part a, Part b) { return hn::Add(a, b); }
+HWY_INLINE Part PartFma(Part a, Part b, Part c) { return hn::MulAdd(a, b, c); }
+HWY_INLINE void PartPairs(const Bf16* p, Part* even, Part* odd) {
+  const TagU du;
+  const auto u = hn::BitCast(du, hn::LoadU(Tag(), reinterpret_cast<const float*>(p)));
+  *even = hn::BitCast(Tag(), hn::ShiftLeft<16>(u));
+  *odd = hn::BitCast(Tag(), hn::And(u, hn::Set(du, 0xffff0000u)));
+}
+// Rows and parts in flight: two chains each, within 32 registers (AVX-512) or 16 (AVX2).
+constexpr int kMaxRows = 6;
+constexpr int PartsFor(int rows) {
+  if (kParts == 1) return rows <= 2 ? 4 : 2;
+  return rows == 1 ? 4 : rows <= 3 ? 2 : 1;
+}
+#endif
+constexpr int64_t kChunkBlocks = 16;  // reduction blocks whose left side is held as floats at a time
+
+// Left side as floats: per row and block 16 even elements, then 16 odd ones.
+inline void WidenLeft(float* out, const Bf16* a, int64_t blocks) {
+  for (int64_t block = 0; block < blocks; ++block) {
+    F16 even, odd;
+    LoadPairs(a + block * kBlock, &even, &odd);
+    Store(out + block * kBlock, even);
+    Store(out + block * kBlock + 16, odd);
+  }
+}
+
+// R rows x P parts starting at part `part`. left [R, left_stride] is widened; blocks first .. first + blocks of B.
+template <int R, int P, class Right>
+inline void FmaKernel(const float* left, int64_t left_stride, const Right& b, int64_t first, int64_t blocks, int64_t part,
+                      float* c, int64_t ldc, bool accumulate) {
+  constexpr int kPerPanel = static_cast<int>(kPanel) / kPartLanes;
+  Part sum[R][P];
+  for (int r = 0; r < R; ++r) {
+    for (int p = 0; p < P; ++p) sum[r][p] = accumulate ? PartLoad(c + r * ldc + p * kPartLanes) : PartZero();
+  }
+  for (int64_t block = 0; block < blocks; ++block) {
+    const Bf16* tile[P];
+    for (int p = 0; p < P; ++p) {
+      const int64_t at = part + p;
+      tile[p] = b(first + block, at / kPerPanel) + at % kPerPanel * kPartLanes * 2;
+    }
+    Part even[R][P], odd[R][P];
+    for (int r = 0; r < R; ++r) {
+      for (int p = 0; p < P; ++p) even[r][p] = odd[r][p] = PartZero();
+    }
+    const float* x = left + block * kBlock;
+    for (int pair = 0; pair < 16; ++pair) {
+      Part be[P], bo[P];
+      for (int p = 0; p < P; ++p) PartPairs(tile[p] + pair * 32, &be[p], &bo[p]);
+      for (int r = 0; r < R; ++r) {
+        const Part ae = PartSet(x[r * left_stride + pair]);
+        for (int p = 0; p < P; ++p) even[r][p] = PartFma(ae, be[p], even[r][p]);
+        const Part ao = PartSet(x[r * left_stride + pair + 16]);
+        for (int p = 0; p < P; ++p) odd[r][p] = PartFma(ao, bo[p], odd[r][p]);
+      }
+    }
+    for (int r = 0; r < R; ++r) {
+      for (int p = 0; p < P; ++p) sum[r][p] = PartAdd(sum[r][p], PartAdd(even[r][p], odd[r][p]));
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int p = 0; p < P; ++p) PartStore(c + r * ldc + p * kPartLanes, sum[r][p]);
+  }
+}
+
+// R rows over all n columns; the last, partial part goes through a buffer.
+template <int R, class Right>
+inline void FmaRows(const float* left, int64_t left_stride, const Right& b, int64_t first, int64_t blocks, float* c,
+                    int64_t ldc, int64_t n, bool accumulate) {
+  constexpr int P = PartsFor(R);
+  const int64_t parts = n / kPartLanes;
+  int64_t part = 0;
+  for (; part + P <= parts; part += P) {
+    FmaKernel<R, P>(left, left_stride, b, first, blocks, part, c + part * kPartLanes, ldc, accumulate);
+  }
+  for (; part < parts; ++part) {
+    FmaKernel<R, 1>(left, left_stride, b, first, blocks, part, c + part * kPartLanes, ldc, accumulate);
+  }
+  const int64_t rest = n - parts * kPartLanes;
+  if (rest == 0) return;
+  float buffer[R * kPartLanes] = {};
+  float* edge = c + parts * kPartLanes;
+  if (accumulate) {
+    for (int r = 0; r < R; ++r) std::memcpy(buffer + r * kPartLanes, edge + r * ldc, static_cast<size_t>(rest) * sizeof(float));
+  }
+  FmaKernel<R, 1>(left, left_stride, b, first, blocks, parts, buffer, kPartLanes, accumulate);
+  for (int r = 0; r < R; ++r) std::memcpy(edge + r * ldc, buffer + r * kPartLanes, static_cast<size_t>(rest) * sizeof(float));
+}
+
+// As FmaRows<R> for the rows left over, 1 .. R of them.
+template <int R, class Right>
+inline void FmaRowsUpTo(int64_t rows, const float* left, int64_t left_stride, const Right& b, int64_t first, int64_t blocks,
+                        float* c, int64_t ldc, int64_t n, bool accumulate) {
+  if constexpr (R > 1) {
+    if (rows < R) return FmaRowsUpTo<R - 1>(rows, left, left_stride, b, first, blocks, c, ldc, n, accumulate);
+  }
+  FmaRows<R>(left, left_stride, b, first, blocks, c, ldc, n, accumulate);
+}
+
+template <class Right>
+void FmaProduct(const Product<Right>& p) {
+  float left[kMaxRows * kChunkBlocks * kBlock];
+  constexpr int64_t kStride = kChunkBlocks * kBlock;
+  int64_t first = 0;
+  do {
+    const int64_t blocks = p.blocks - first < kChunkBlocks ? p.blocks - first : kChunkBlocks;
+    for (int64_t row = 0; row < p.m; row += kMaxRows) {
+      const int64_t rows = p.m - row < kMaxRows ? p.m - row : kMaxRows;
+      for (int64_t r = 0; r < rows; ++r) WidenLeft(left + r * kStride, p.a + (row + r) * p.lda + first * kBlock, blocks);
+      FmaRowsUpTo<kMaxRows>(rows, left, kStride, p.b, first, blocks, p.c + row * p.ldc, p.ldc, p.n, p.accumulate || first > 0);
+    }
+    first += blocks;
+  } while (first < p.blocks);
+}
+
+// ---- Matrix tiles -------------------------------------------------------------------------------------------------------
+#if defined(R1_ISA_amx)
+// Shapes of the eight tiles of this thread: C 0..3 (2 x 2), A 4..5, B 6..7. rows0/rows1 are the heights of the two tile rows,
+// cols0/cols1 the widths of the two tile columns, 1 .. 16. Kept until other shapes are asked for (gemm.cc).
+void ConfigureTiles(int64_t rows0, int64_t rows1, int64_t cols0, int64_t cols1);
+
+// One block of (1 or 2) x (1 or 2) tiles of C at row `row`, panel `panel`.
+template <int TileRows, int TileCols, class Right>
+inline void TileKernel(const Product<Right>& p, int64_t row, int64_t panel) {
+  const Bf16* a0 = p.a + row * p.lda;
+  const Bf16* a1 = a0 + 16 * p.lda;
+  float* c0 = p.c + row * p.ldc + panel * kPanel;
+  float* c1 = c0 + 16 * p.ldc;
+  const size_t ldc = static_cast<size_t>(p.ldc) * sizeof(float);
+  const size_t lda = static_cast<size_t>(p.lda) * sizeof(Bf16);
+  if (p.accumulate) {
+    _tile_loadd(0, c0, ldc);
+    if constexpr (TileCols == 2) _tile_loadd(1, c0 + 16, ldc);
+    if constexpr (TileRows == 2) _tile_loadd(2, c1, ldc);
+    if constexpr (TileRows == 2 && TileCols == 2) _tile_loadd(3, c1 + 16, ldc);
+  } else {
+    _tile_zero(0);
+    if constexpr (TileCols == 2) _tile_zero(1);
+    if constexpr (TileRows == 2) _tile_zero(2);
+    if constexpr (TileRows == 2 && TileCols == 2) _tile_zero(3);
+  }
+  for (int64_t block = 0; block < p.blocks; ++block) {
+    _tile_loadd(6, p.b(block, panel), 64);
+    _tile_loadd(4, a0 + block * kBlock, lda);
+    _tile_dpbf16ps(0, 4, 6);
+    if constexpr (TileRows == 2) {
+      _tile_loadd(5, a1 + block * kBlock, lda);
+      _tile_dpbf16ps(2, 5, 6);
+    }
+    if constexpr (TileCols == 2) {
+      _tile_loadd(7, p.b(block, panel + 1), 64);
+      _tile_dpbf16ps(1, 4, 7);
+      if constexpr (TileRows == 2) _tile_dpbf16ps(3, 5, 7);
+    }
+  }
+  _tile_stored(0, c0, ldc);
+  if constexpr (TileCols == 2) _tile_stored(1, c0 + 16, ldc);
+  if constexpr (TileRows == 2) _tile_stored(2, c1, ldc);
+  if constexpr (TileRows == 2 && TileCols == 2) _tile_stored(3, c1 + 16, ldc);
+}
+
+// Rows [row_begin, row_end) and panels [panel_begin, panel_end), all of the shape now configured.
+template <int TileRows, int TileCols, class Right>
+inline void TileRegion(const Product<Right>& p, int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end) {
+  for (int64_t row = row_begin; row < row_end; row += 32) {
+    for (int64_t panel = panel_begin; panel < panel_end; panel += 2) TileKernel<TileRows, TileCols>(p, row, panel);
+  }
+}
+
+// Whole 32 x 32 blocks first, then the strip of columns left over, then the rows left over: at most four tile shapes.
+template <class Right>
+void TileProduct(const Product<Right>& p) {
+  const int64_t m32 = p.m / 32 * 32, panels = p.n / 32 * 2, end = panels + 2;
+  const int64_t m_rest = p.m - m32, n_rest = p.n - panels * kPanel;
+  const int64_t rows0 = m_rest < 16 ? m_rest : 16, rows1 = m_rest > 16 ? m_rest - 16 : 16;
+  const int64_t cols0 = n_rest < 16 ? n_rest : 16, cols1 = n_rest > 16 ? n_rest - 16 : 16;
+  if (m32 > 0 && panels > 0) {
+    ConfigureTiles(16, 16, 16, 16);
+    TileRegion<2, 2>(p, 0, m32, 0, panels);
+  }
+  if (m32 > 0 && n_rest > 0) {
+    ConfigureTiles(16, 16, cols0, cols1);
+    if (n_rest > 16) TileRegion<2, 2>(p, 0, m32, panels, end);
+    else TileRegion<2, 1>(p, 0, m32, panels, end);
+  }
+  if (m_rest == 0) return;
+  if (panels > 0) {
+    ConfigureTiles(rows0, rows1, 16, 16);
+    if (m_rest > 16) TileRegion<2, 2>(p, m32, p.m, 0, panels);
+    else TileRegion<1, 2>(p, m32, p.m, 0, panels);
+  }
+  if (n_rest > 0) {
+    ConfigureTiles(rows0, rows1, cols0, cols1);
+    if (m_rest > 16 && n_rest > 16) TileRegion<2, 2>(p, m32, p.m, panels, end);
+    else if (m_rest > 16) TileRegion<2, 1>(p, m32, p.m, panels, end);
+    else if (n_rest > 16) TileRegion<1, 2>(p, m32, p.m, panels, end);
+    else TileRegion<1, 1>(p, m32, p.m, panels, end);
+  }
+}
+constexpr int64_t kTileMinRows = 5;  // fewer rows leave a tile mostly empty
+#endif
+
+template <class Right>
+inline void Multiply(const Product<Right>& p) {
+#if defined(R1_ISA_amx)
+  if (p.m >= kTileMinRows) return TileProduct(p);
+#endif
+  FmaProduct(p);
+}
+
+}  // namespace r1::kernels::R1_ISA_NAME

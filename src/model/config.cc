@@ -1,0 +1,193 @@
+#include "model/config.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/fields.h"
+#include "base/json.h"
+
+namespace r1 {
+
+namespace {
+
+ModelConfig MiniV3() {
+  ModelConfig c;
+  c.moe_intermediate_size = 128;
+  c.qk_nope_head_dim = 16;
+  c.qk_rope_head_dim = 16;
+  return c;
+}
+
+ModelConfig Dense(int64_t width, int64_t layers, int64_t heads, int64_t ffn, int64_t vocab) {
+  ModelConfig c;
+  c.model_type = "llama";
+  c.hidden_size = width;
+  c.num_hidden_layers = layers;
+  c.num_attention_heads = heads;
+  c.num_key_value_heads = heads;
+  c.head_dim = width / heads;
+  c.intermediate_size = ffn;
+  c.vocab_size = vocab;
+  return c;
+}
+
+ModelConfig Tiny() {
+  ModelConfig c = MiniV3();
+  c.hidden_size = 64;
+  c.intermediate_size = 96;
+  c.moe_intermediate_size = 32;
+  c.num_hidden_layers = 2;
+  c.num_attention_heads = 2;
+  c.num_key_value_heads = 2;
+  c.kv_lora_rank = 32;
+  c.v_head_dim = 32;
+  c.n_routed_experts = 8;
+  return c;
+}
+
+struct Preset {
+  const char* name;
+  ModelConfig config;
+};
+
+std::vector<Preset> Presets() {
+  return {{"mini-v3", MiniV3()},
+          {"mini-dense", Dense(128, 4, 4, 352, 0)},
+          {"mini", Dense(128, 4, 4, 512, 512)},
+          {"A", Dense(256, 6, 4, 1024, 4096)},
+          {"tiny", Tiny()},
+          {"tiny-dense", Dense(64, 2, 2, 96, 0)}};
+}
+
+struct Limit {
+  const char* name;
+  int64_t value, min, max;
+};
+
+}  // namespace
+
+std::vector<std::string> ModelPresetNames() {
+  std::vector<std::string> names;
+  for (const Preset& p : Presets()) names.emplace_back(p.name);
+  return names;
+}
+
+Result<ModelConfig> ModelPreset(const std::string& name) {
+  std::string known;
+  for (const Preset& p : Presets()) {
+    if (name == p.name) return p.config;
+    known += (known.empty() ? "" : ", ") + std::string(p.name);
+  }
+  const std::string nearest = NearestName(name, ModelPresetNames());
+  return Error{ErrorCode::kUsage, "unknown model preset '" + name + "'" + (nearest.empty() ? "" : "; did you mean '" + nearest + "'?") + " Known: " + known};
+}
+
+Status ValidateModelConfig(const ModelConfig& c, const std::string& where) {
+  const auto fail = [&](const std::string& what) -> Status { return Error{ErrorCode::kRefused, where + ": " + what}; };
+  if (c.model_type != "deepseek_v3" && c.model_type != "llama") return fail("model_type '" + c.model_type + "' is not supported (deepseek_v3, llama)");
+  const Limit limits[] = {{"vocab_size", c.vocab_size, 1, 1 << 22},
+                          {"hidden_size", c.hidden_size, 32, 1 << 16},
+                          {"intermediate_size", c.intermediate_size, 16, 1 << 18},
+                          {"num_hidden_layers", c.num_hidden_layers, 1, 1024},
+                          {"num_nextn_predict_layers", c.num_nextn_predict_layers, 0, 1},
+                          {"num_attention_heads", c.num_attention_heads, 1, 1024},
+                          {"max_position_embeddings", c.max_position_embeddings, 1, 1 << 20}};
+  for (const Limit& l : limits) {
+    if (l.value < l.min || l.value > l.max) return fail(std::string(l.name) + " is " + std::to_string(l.value) + "; it must be in " + std::to_string(l.min) + " .. " + std::to_string(l.max));
+  }
+  if (c.hidden_size % 32 != 0) return fail("hidden_size must be a multiple of 32");
+  if (!(c.rms_norm_eps > 0) || !(c.rms_norm_eps < 1)) return fail("rms_norm_eps must be in (0, 1)");
+  if (!(c.rope_theta > 1) || !std::isfinite(c.rope_theta)) return fail("rope_theta must be above 1");
+  if (c.is_mla()) {
+    const Limit mla[] = {{"q_lora_rank", c.q_lora_rank, 0, 1 << 16},
+                         {"kv_lora_rank", c.kv_lora_rank, 16, 1 << 16},
+                         {"qk_nope_head_dim", c.qk_nope_head_dim, 1, 4096},
+                         {"qk_rope_head_dim", c.qk_rope_head_dim, 2, 4096},
+                         {"v_head_dim", c.v_head_dim, 16, 4096},
+                         {"first_k_dense_replace", c.first_k_dense_replace, 0, 1024},
+                         {"n_routed_experts", c.n_routed_experts, 0, 4096},
+                         {"n_shared_experts", c.n_shared_experts, 0, 64}};
+    for (const Limit& l : mla) {
+      if (l.value < l.min || l.value > l.max) return fail(std::string(l.name) + " is " + std::to_string(l.value) + "; it must be in " + std::to_string(l.min) + " .. " + std::to_string(l.max));
+    }
+    if (c.qk_rope_head_dim % 2 != 0) return fail("qk_rope_head_dim must be even");
+    if (c.v_head_dim % 16 != 0) return fail("v_head_dim must be a multiple of 16");
+    if (c.n_routed_experts > 0) {
+      if (c.moe_intermediate_size < 16 || c.moe_intermediate_size > (1 << 18)) return fail("moe_intermediate_size must be in 16 .. 262144");
+      if (c.n_group < 1 || c.n_routed_experts % c.n_group != 0) return fail("n_group must divide n_routed_experts");
+      if (c.topk_group < 1 || c.topk_group > c.n_group) return fail("topk_group must be in 1 .. n_group");
+      const int64_t reachable = c.topk_group * (c.n_routed_experts / c.n_group);
+      if (c.num_experts_per_tok < 1 || c.num_experts_per_tok > reachable) return fail("num_experts_per_tok must be in 1 .. " + std::to_string(reachable) + " (experts of topk_group groups)");
+      if (c.scoring_func != "sigmoid" && c.scoring_func != "softmax") return fail("scoring_func '" + c.scoring_func + "' is not supported (sigmoid, softmax)");
+      if (c.scoring_func == "sigmoid" && c.n_group > 1 && c.n_routed_experts / c.n_group < 2) return fail("a group needs at least 2 experts (its score is the sum of its two best)");
+      if (!(c.routed_scaling_factor > 0) || !std::isfinite(c.routed_scaling_factor)) return fail("routed_scaling_factor must be positive");
+    }
+  } else {
+    if (c.num_nextn_predict_layers != 0) return fail("num_nextn_predict_layers needs model_type deepseek_v3");
+    if (c.num_key_value_heads < 1 || c.num_attention_heads % c.num_key_value_heads != 0) return fail("num_key_value_heads must divide num_attention_heads");
+    if (c.head_dim < 16 || c.head_dim > 4096 || c.head_dim % 16 != 0) return fail("head_dim must be a multiple of 16 up to 4096");
+  }
+  return {};
+}
+
+std::string ModelConfigToJson(const ModelConfig& config) {
+  nlohmann::ordered_json j;
+  j["architectures"] = {config.is_mla() ? "DeepseekV3ForCausalLM" : "LlamaForCausalLM"};
+  ModelConfig copy = config;
+  for (const Field& field : CollectFields(copy)) {
+    std::visit([&](auto* value) { j[field.name] = *value; }, field.value);
+  }
+  j["hidden_act"] = "silu";
+  j["torch_dtype"] = "float32";
+  if (config.is_mla()) {
+    j["rope_interleave"] = true;
+    j["topk_method"] = "noaux_tc";
+    j["moe_layer_freq"] = 1;
+    if (config.q_lora_rank == 0) j["q_lora_rank"] = nullptr;
+    for (const char* key : {"num_key_value_heads", "head_dim"}) j.erase(key);
+    j["num_key_value_heads"] = config.num_attention_heads;
+  } else {
+    for (const char* key : {"moe_intermediate_size", "num_nextn_predict_layers", "first_k_dense_replace", "q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim",
+                            "n_routed_experts", "n_shared_experts", "num_experts_per_tok", "n_group", "topk_group", "norm_topk_prob", "scoring_func", "routed_scaling_factor"}) {
+      j.erase(key);
+    }
+  }
+  return j.dump(2) + "\n";
+}
+
+Result<ModelConfig> ModelConfigFromJson(const std::string& text, const std::string& where) {
+  R1_ASSIGN(const nlohmann::json j, ParseJson(text, where));
+  if (!j.is_object()) return Error{ErrorCode::kBadInput, where + ": not a JSON object"};
+  ModelConfig c;
+  if (!j.contains("model_type")) return Error{ErrorCode::kBadInput, where + ": no model_type"};
+  for (const Field& field : CollectFields(c)) {
+    if (!j.contains(field.name) || j[field.name].is_null()) continue;
+    const nlohmann::json& value = j[field.name];
+    const auto wrong = [&](const char* want) { return Error{ErrorCode::kBadInput, where + ": '" + field.name + "' must be " + want}; };
+    if (auto* const* b = std::get_if<bool*>(&field.value)) {
+      if (!value.is_boolean()) return wrong("true or false");
+      **b = value.get<bool>();
+    } else if (auto* const* i = std::get_if<int64_t*>(&field.value)) {
+      if (!value.is_number_integer()) return wrong("a whole number");
+      **i = value.get<int64_t>();
+    } else if (auto* const* d = std::get_if<double*>(&field.value)) {
+      if (!value.is_number()) return wrong("a number");
+      **d = value.get<double>();
+    } else {
+      if (!value.is_string()) return wrong("a string");
+      *std::get<std::string*>(field.value) = value.get<std::string>();
+    }
+  }
+  if (j.contains("q_lora_rank") && j["q_lora_rank"].is_null()) c.q_lora_rank = 0;
+  const auto refuse = [&](const char* key) { return Error{ErrorCode::kRefused, where + ": '" + key + "' is set to a value that this version does not support"}; };
+  if (j.contains("rope_scaling") && !j["rope_scaling"].is_null()) return refuse("rope_scaling");
+  if (j.value("attention_bias", false)) return refuse("attention_bias");
+  if (j.value("hidden_act", std::string("silu")) != "silu") return refuse("hidden_act");
+  if (j.value("use_sliding_window", false)) return refuse("use_sliding_window");
+  if (c.is_mla() && !j.value("rope_interleave", true)) return refuse("rope_interleave");
+  if (!c.is_mla() && !j.contains("head_dim") && c.num_attention_heads > 0) c.head_dim = c.hidden_size / c.num_attention_heads;
+  R1_TRY(ValidateModelConfig(c, where));
+  return c;
+}
+
+}  // namespace r1
