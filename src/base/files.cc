@@ -250,6 +250,15 @@ Status RenamePath(const std::string& from, const std::string& to) {
   return {};
 }
 
+Status SyncFile(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return FileError("sync", path, errno);
+  const int error = sys::Sync(fd) == 0 ? 0 : errno;
+  close(fd);
+  if (error != 0) return FileError("sync", path, error);
+  return {};
+}
+
 Status SyncDir(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return FileError("sync", path, errno);

@@ -30,6 +30,7 @@ Status MakeDirs(const std::string& path);      // with parents; no error if it i
 Status RemoveFile(const std::string& path);    // no error if it is not there
 Status RemoveTree(const std::string& path);    // does not follow symbolic links; no error if it is not there
 Status RenamePath(const std::string& from, const std::string& to);
+Status SyncFile(const std::string& path);      // makes the bytes of a file last
 Status SyncDir(const std::string& path);       // makes renames and new names in the folder last through a power cut
 
 // Refuses what is not a regular file (a pipe would block) and what is larger than max_bytes.
@@ -40,7 +41,7 @@ Status WriteFileAtomic(const std::string& path, std::string_view data);
 std::string Sha256(std::string_view data);                     // 64 lower-case hexadecimal digits
 Result<std::string> Sha256OfFile(const std::string& path);     // read in blocks
 
-// A new file written in pieces, hashed and counted on the way. Unless Finish() succeeds the file is removed at the end.
+// A new file written in pieces and counted on the way. Unless Finish() succeeds the file is removed at the end.
 class FileWriter {
  public:
   // expected_bytes is only for the message of a full disk.

@@ -23,7 +23,7 @@ struct Positional {
   std::string help;
   bool required = true;
   bool many = false;                 // takes all that remain
-  std::vector<std::string> choices;  // if not empty, the only values allowed
+  std::vector<std::string> choices = {};  // if not empty, the only values allowed
 };
 
 struct Example {

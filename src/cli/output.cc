@@ -32,10 +32,14 @@ void PrintJson(const nlohmann::ordered_json& value) {
 }
 
 std::string CountText(int64_t count) {
-  std::string digits = std::to_string(count);
-  const int64_t first = count < 0 ? 1 : 0;
-  for (int64_t at = static_cast<int64_t>(digits.size()) - 3; at > first; at -= 3) digits.insert(static_cast<size_t>(at), ",");
-  return digits;
+  const std::string digits = std::to_string(count);
+  std::string text;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    const size_t left = digits.size() - i;
+    if (i > 0 && left % 3 == 0 && digits[i - 1] != '-') text += ',';
+    text += digits[i];
+  }
+  return text;
 }
 
 std::string ShortCountText(int64_t count) {

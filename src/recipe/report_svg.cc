@@ -200,7 +200,7 @@ std::vector<double> MovingAverage(const std::vector<double>& y, size_t window) {
   return out;
 }
 
-size_t SmoothingWindow(size_t n) { return n < 20 ? 1 : std::min<size_t>(51, n / 25 * 2 / 2 | 1); }
+size_t SmoothingWindow(size_t n) { return n < 20 ? 1 : std::clamp<size_t>((n / 25) | 1, 3, 51); }
 
 std::vector<double> NiceTicks(double low, double high, int wanted) {
   const double rough = (high - low) / std::max(1, wanted);

@@ -44,7 +44,7 @@ struct Chart {
 
 // Centred moving average; the window shrinks towards the ends so that it stays centred; NaN is skipped and stays NaN.
 std::vector<double> MovingAverage(const std::vector<double>& y, size_t window);
-// The window used for a curve of n steps: 1 (none) below 20 steps, else about n/25, odd, at most 51.
+// The window used for a curve of n steps: 1 (none) below 20 steps, else about n/25, odd, 3 to 51.
 size_t SmoothingWindow(size_t n);
 // Round tick positions that cover [low, high]: steps of 1, 2, 2.5 or 5 times a power of ten, about `wanted` of them.
 std::vector<double> NiceTicks(double low, double high, int wanted);

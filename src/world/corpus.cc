@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "world/draw.h"
 #include "world/words.h"
 
 namespace r1 {
@@ -41,21 +42,6 @@ std::string UserPrompt(const std::string& words) {
 
 std::string Ended(std::string reply) { return reply += kEndMarker; }
 
-template <class T>
-void Shuffle(Rng& rng, T& items) {
-  for (size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[rng.Below(i)]);
-}
-
-// The three numbers of a triple in random order.
-std::array<int, 3> Operands(Rng& rng, const PickProblem& problem, int triple) {
-  std::array<int, 3> numbers{};
-  for (size_t i = 0; i < 3; ++i) {
-    numbers[i] = problem.nums[static_cast<size_t>(kTriples[static_cast<size_t>(triple)][i])];
-  }
-  Shuffle(rng, numbers);
-  return numbers;
-}
-
 // Chooses the language of each word of a document.
 class Speaker {
  public:
@@ -68,7 +54,7 @@ class Speaker {
   bool by_coin_;
 };
 
-void PutAnswer(Writer& out, const std::array<int, 3>& numbers) {
+void PutAnswer(Writer& out, const Triple& numbers) {
   out.Put(kAnswerMarker).Put(numbers[0]).Put(numbers[1]).Put(numbers[2]).Put(kEndAnswerMarker);
 }
 
@@ -92,7 +78,7 @@ int NextCandidate(Rng& rng, const PickProblem& problem, const std::vector<int>& 
 
 int WrittenSum(Rng& rng, int sum, double slip) {
   if (slip > 0 && rng.Chance(slip)) {
-    constexpr std::array<int, 3> kSlips = {1, 2, 10};
+    constexpr Triple kSlips = {1, 2, 10};
     const int size = kSlips[rng.Below(3)];
     sum += rng.Below(2) == 0 ? size : -size;
   }
@@ -122,10 +108,10 @@ std::string Search(Rng& rng, const PickProblem& problem, const CorpusOdds& odds)
   out.Put(kThinkMarker);
   std::vector<int> left(kTriples.size());
   for (size_t i = 0; i < left.size(); ++i) left[i] = static_cast<int>(i);
-  std::array<int, 3> n{};
+  Triple n{};
   for (int attempt = 0;; ++attempt) {
     const int pick = NextCandidate(rng, problem, left, odds.uniform);
-    n = Operands(rng, problem, left[static_cast<size_t>(pick)]);
+    n = ShuffledTriple(rng, problem, left[static_cast<size_t>(pick)]);
     left.erase(left.begin() + pick);
     const int first = WrittenSum(rng, n[0] + n[1], odds.slip);
     const int second = WrittenSum(rng, first + n[2], odds.slip);
@@ -148,7 +134,7 @@ std::string Search(Rng& rng, const PickProblem& problem, const CorpusOdds& odds)
 
 std::string OneGuess(Rng& rng, const PickProblem& problem, DocumentKind kind, const CorpusOdds& odds) {
   const int triple = rng.Chance(odds.right) ? SolvingTriple(problem) : static_cast<int>(rng.Below(kTriples.size()));
-  const std::array<int, 3> n = Operands(rng, problem, triple);
+  const Triple n = ShuffledTriple(rng, problem, triple);
   Writer out;
   if (kind == DocumentKind::kBare) {
     out.Put(n[0]).Put(n[1]).Put(n[2]);
@@ -165,14 +151,6 @@ std::string OneGuess(Rng& rng, const PickProblem& problem, DocumentKind kind, co
 }
 
 // ---- general tasks ----
-
-uint64_t GeneralPromptHash(std::string_view prompt) {
-  uint64_t h = 0xcbf29ce484222325u;
-  for (const char c : prompt) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u;
-  h = (h ^ (h >> 27)) * 0x94d049bb133111ebu;
-  return h ^ (h >> 31);
-}
 
 GeneralProblem Add(Rng& rng, bool chinese) {
   const int a = static_cast<int>(rng.Range(1, 40));
@@ -231,7 +209,7 @@ GeneralProblem DrawGeneral(Rng& rng, bool held_out) {
   if (u < 0.6) return Same(rng, chinese);
   for (;;) {
     GeneralProblem problem = u < 0.8 ? Translate(rng, chinese) : Sort(rng, chinese);
-    if ((GeneralPromptHash(problem.prompt) % 10 == 0) == held_out) return problem;
+    if ((StableHash(problem.prompt) % kHeldOutModulus == 0) == held_out) return problem;
   }
 }
 

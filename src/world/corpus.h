@@ -51,7 +51,7 @@ struct GeneralProblem {
   std::string answer;  // the reply without <|end|>
 };
 // The fixed evaluation list, independent of any seed, in the corpus's proportions of tasks and languages. Translate and sort
-// questions in it never occur in the corpus (general_prompt_hash mod 10 = 0 is held out); add and same are small closed tables
+// questions in it never occur in the corpus (StableHash of the prompt mod 10 = 0); add and same are small closed tables
 // that the corpus covers.
 GeneralProblem HeldOutGeneralProblem(uint64_t index);
 // Exact match of the reply's words, <|end|> required.

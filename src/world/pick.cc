@@ -5,19 +5,13 @@
 #include <vector>
 
 #include "base/quote.h"
+#include "world/draw.h"
 #include "world/words.h"
 
 namespace r1 {
 namespace {
 
 constexpr uint64_t kHeldOutSeed = 20250122;  // orders the held-out list; part of every published result
-constexpr uint64_t kHeldOutModulus = 10;
-
-// Fisher-Yates with the generator's own integers: the same on every machine.
-template <class T>
-void Shuffle(Rng& rng, T& items) {
-  for (size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[rng.Below(i)]);
-}
 
 std::vector<PickProblem> ListHeldOut() {
   std::vector<PickProblem> list;
@@ -72,16 +66,22 @@ int SolvingTriple(const PickProblem& problem) {
 uint64_t PickHash(const PickProblem& problem) {
   std::array<int, 5> sorted = problem.nums;
   std::sort(sorted.begin(), sorted.end());
-  uint64_t h = 0xcbf29ce484222325u;
-  const auto add = [&](int value) { h = (h ^ static_cast<uint64_t>(value)) * 0x100000001b3u; };
-  for (const int value : sorted) add(value);
-  add(problem.target);
-  h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u;
-  h = (h ^ (h >> 27)) * 0x94d049bb133111ebu;
-  return h ^ (h >> 31);
+  std::string bytes;
+  for (const int value : sorted) bytes += static_cast<char>(value);
+  bytes += static_cast<char>(problem.target);
+  return StableHash(bytes);
 }
 
 bool IsHeldOut(const PickProblem& problem) { return PickHash(problem) % kHeldOutModulus == 0; }
+
+Triple ShuffledTriple(Rng& rng, const PickProblem& problem, int triple) {
+  Triple numbers{};
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    numbers[i] = problem.nums[static_cast<size_t>(kTriples[static_cast<size_t>(triple)][i])];
+  }
+  Shuffle(rng, numbers);
+  return numbers;
+}
 
 PickProblem DrawTrainProblem(Rng& rng) {
   for (;;) {

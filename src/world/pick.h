@@ -30,11 +30,12 @@ using Triple = std::array<int, 3>;
 inline constexpr std::array<Triple, 10> kTriples = {{{0, 1, 2}, {0, 1, 3}, {0, 1, 4}, {0, 2, 3}, {0, 2, 4},
                                                      {0, 3, 4}, {1, 2, 3}, {1, 2, 4}, {1, 3, 4}, {2, 3, 4}}};
 int TripleSum(const PickProblem& problem, int triple);
+// The numbers of a triple in random order.
+Triple ShuffledTriple(Rng& rng, const PickProblem& problem, int triple);
 // Index into kTriples of the one that sums to T; -1 if there is none or more than one.
 int SolvingTriple(const PickProblem& problem);
 
-// A stable hash of (sorted numbers, T), independent of language and prompt order: 64-bit FNV-1a over the five sorted numbers
-// and T, a byte each, then the splitmix64 finaliser. Part of every published result: never change it.
+// StableHash (world/draw.h) of the five sorted numbers and T, a byte each: independent of language and prompt order.
 uint64_t PickHash(const PickProblem& problem);
 bool IsHeldOut(const PickProblem& problem);
 

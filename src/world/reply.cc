@@ -43,14 +43,10 @@ std::vector<int> LastAnswer(const Items& items) {
 
 // Three distinct numbers of the list?
 bool AreOfList(const PickProblem& problem, const std::vector<int>& numbers) {
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    if (std::find(problem.nums.begin(), problem.nums.end(), numbers[i]) == problem.nums.end()) return false;
-    if (std::find(numbers.begin(), numbers.begin() + static_cast<ptrdiff_t>(i), numbers[i]) !=
-        numbers.begin() + static_cast<ptrdiff_t>(i)) {
-      return false;
-    }
-  }
-  return numbers.size() == 3;
+  return numbers.size() == 3 && std::all_of(numbers.begin(), numbers.end(), [&](int n) {
+    const auto& nums = problem.nums;
+    return std::find(nums.begin(), nums.end(), n) != nums.end() && std::count(numbers.begin(), numbers.end(), n) == 1;
+  });
 }
 
 bool IsWellFormed(const Items& items) {

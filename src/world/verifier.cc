@@ -1,8 +1,7 @@
 #include "world/verifier.h"
 
-#include <utility>
-
 #include "base/rng.h"
+#include "world/draw.h"
 #include "world/words.h"
 
 namespace r1 {
@@ -10,15 +9,11 @@ namespace {
 
 constexpr uint64_t kProbeSeed = 20250124;
 
-std::string Word1(Word word, bool chinese) { return " " + std::string(WordText(word, chinese)); }
+std::string Spaced(Word word, bool chinese) { return " " + std::string(WordText(word, chinese)); }
 
 // " a + b = s + c = t" with the triple's numbers in random order; returns t.
 int WriteTry(Rng& rng, const PickProblem& problem, int triple, std::string* text) {
-  std::array<int, 3> n{};
-  for (size_t i = 0; i < 3; ++i) {
-    n[i] = problem.nums[static_cast<size_t>(kTriples[static_cast<size_t>(triple)][i])];
-  }
-  for (size_t i = 3; i > 1; --i) std::swap(n[i - 1], n[rng.Below(i)]);
+  const Triple n = ShuffledTriple(rng, problem, triple);
   const int first = n[0] + n[1];
   const int second = first + n[2];
   const auto put = [&](const std::string& word) { (*text += ' ') += word; };
@@ -35,17 +30,17 @@ VerifierProbe VerifierProbeAt(uint64_t index, bool right) {
   probe.problem = HeldOutProblem(index);
   probe.right = right;
   const bool chinese = probe.problem.chinese;
-  probe.verdicts = {Word1(Word::kBig, chinese), Word1(Word::kSmall, chinese), Word1(Word::kYes, chinese)};
+  probe.verdicts = {Spaced(Word::kBig, chinese), Spaced(Word::kSmall, chinese), Spaced(Word::kYes, chinese)};
   probe.text = PromptText(probe.problem) + " " + std::string(kThinkMarker);
 
   const int solution = SolvingTriple(probe.problem);
   std::array<int, kTriples.size() - 1> wrong{};  // in random order
   for (size_t i = 0; i < wrong.size(); ++i) wrong[i] = static_cast<int>(i) + (static_cast<int>(i) >= solution ? 1 : 0);
-  for (size_t i = wrong.size(); i > 1; --i) std::swap(wrong[i - 1], wrong[rng.Below(i)]);
+  Shuffle(rng, wrong);
 
   const size_t earlier = index % 3;
   for (size_t i = 0; i <= earlier; ++i) {
-    probe.text += Word1(i == 0 ? Word::kTry : Word::kWait, chinese);
+    probe.text += Spaced(i == 0 ? Word::kTry : Word::kWait, chinese);
     const bool last = i == earlier;
     const int value = WriteTry(rng, probe.problem, last && right ? solution : wrong[i], &probe.text);
     probe.expected = value == probe.problem.target ? kYesVerdict : value > probe.problem.target ? 0 : 1;

@@ -35,10 +35,10 @@ const KernelTable& Table() {
       .router_backward = router_backward,
       .route = route,
       .route_backward = route_backward,
+      .balance_loss = balance_loss,
       .moe_combine = moe_combine,
       .moe_combine_backward = moe_combine_backward,
       .moe_scatter_add = moe_scatter_add,
-      .balance_loss = balance_loss,
       .adamw = adamw,
   };
   return kTable;
