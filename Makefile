@@ -2,7 +2,7 @@
 # Variables: JOBS (parallel compilers), PREFIX (install), RECIPE and RUN (demo), SEED, RUNS (campaigns), FUZZ_SECONDS.
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
-RECIPE ?= recipes/r1-zero-mini.toml
+RECIPE ?= recipes/mini-zero.toml
 RUN ?= runs/demo
 SEED ?= 0
 RUNS ?= 25

@@ -1,5 +1,7 @@
 #include "base/check.h"
 
+#include "r1/result.h"
+
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -18,5 +20,7 @@ void CheckFailed(const char* file, int line, const char* condition, const std::s
   std::fflush(stderr);
   std::_Exit(70);  // sysexits EX_SOFTWARE; no destructors, since the program's state is not to be trusted
 }
+
+void ValueOfError(const std::string& message) { CheckFailed("result", 0, "ok()", message); }
 
 }  // namespace r1

@@ -71,7 +71,7 @@ Status FileWriter::Write(std::string_view data) {
 Status FileWriter::Finish() {
   R1_CHECK(fd_ >= 0, "FileWriter::Finish called twice");
   // A failed sync may have dropped the pages, so it is not tried again: the file is given up.
-  if (sys::Sync(fd_) != 0) return FileError("sync", path_, errno, expected_);
+  if (!DeferSync::Covers(path_) && sys::Sync(fd_) != 0) return FileError("sync", path_, errno, expected_);
   const int fd = std::exchange(fd_, -1);
   if (close(fd) != 0) {
     const int error = errno;

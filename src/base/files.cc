@@ -83,6 +83,8 @@ ErrorCode CodeOf(std::string_view doing, int error) {
   }
 }
 
+thread_local std::string t_deferred;  // the folder of the DeferSync that lives in this thread
+
 using DigestContext = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
 
 DigestContext StartSha256() {
@@ -259,7 +261,18 @@ Status SyncFile(const std::string& path) {
   return {};
 }
 
+DeferSync::DeferSync(std::string folder) {
+  R1_CHECK(t_deferred.empty() && !folder.empty(), "DeferSync is nested");
+  t_deferred = std::move(folder);
+}
+DeferSync::~DeferSync() { t_deferred.clear(); }
+bool DeferSync::Covers(std::string_view path) {
+  if (t_deferred.empty() || path.substr(0, t_deferred.size()) != t_deferred) return false;
+  return path.size() == t_deferred.size() || path[t_deferred.size()] == '/';
+}
+
 Status SyncDir(const std::string& path) {
+  if (DeferSync::Covers(path)) return {};
   const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return FileError("sync", path, errno);
   // Some network file systems cannot sync a folder and say so with EINVAL; there is nothing more to do on them.

@@ -38,6 +38,17 @@ Result<std::string> ReadFile(const std::string& path, int64_t max_bytes);
 // Temporary file in the same folder, sync, rename, sync of the folder: readers see the old bytes or the new ones.
 Status WriteFileAtomic(const std::string& path, std::string_view data);
 
+// While it lives, files that this thread finishes below the folder, and folders below it, are not synced one by one: the owner
+// syncs them together (SyncFile, SyncDir after its end). Not nested.
+class DeferSync {
+ public:
+  explicit DeferSync(std::string folder);
+  ~DeferSync();
+  DeferSync(const DeferSync&) = delete;
+  DeferSync& operator=(const DeferSync&) = delete;
+  static bool Covers(std::string_view path);
+};
+
 std::string Sha256(std::string_view data);                     // 64 lower-case hexadecimal digits
 Result<std::string> Sha256OfFile(const std::string& path);     // read in blocks
 

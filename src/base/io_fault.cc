@@ -17,6 +17,7 @@ namespace {
 std::atomic<int64_t> g_calls{0};
 std::atomic<int64_t> g_fail_at{0};
 std::atomic<int> g_error{0};
+std::atomic<std::vector<std::string>*> g_record{nullptr};
 
 bool Fails() {
   const int64_t call = g_calls.fetch_add(1, std::memory_order_relaxed) + 1;
@@ -25,7 +26,21 @@ bool Fails() {
   return true;
 }
 
+void Note(bool succeeded, const char* call, const std::string& what) {
+  if (std::vector<std::string>* record = g_record.load(); record != nullptr && succeeded) record->push_back(call + (" " + what));
+}
+
+// For the notes only.
+std::string PathOf(int fd) {
+  if (g_record.load() == nullptr) return "";
+  char path[4096];
+  const ssize_t length = readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path, sizeof(path));
+  return std::string(path, length > 0 ? static_cast<size_t>(length) : 0);
+}
+
 }  // namespace
+
+void RecordIo(std::vector<std::string>* out) { g_record = out; }
 
 void InjectIoFault(int64_t n, int error) {
   g_calls = 0;
@@ -42,19 +57,36 @@ int OpenForWrite(const char* path, int flags) {
 }
 
 ssize_t Write(int fd, const void* data, size_t bytes) {
-  if (!Fails()) return write(fd, data, bytes);
+  if (!Fails()) {
+    const ssize_t put = write(fd, data, bytes);
+    Note(put > 0, "write", PathOf(fd));
+    return put;
+  }
   const int error = errno;
   if (bytes > 1 && write(fd, data, bytes / 2) < 0) return -1;  // a filling disk takes a part first
   errno = error;
   return -1;
 }
 
-int Sync(int fd) { return Fails() ? -1 : fsync(fd); }
-int Rename(const char* from, const char* to) { return Fails() ? -1 : rename(from, to); }
+int Sync(int fd) {
+  const int result = Fails() ? -1 : fsync(fd);
+  Note(result == 0, "sync", PathOf(fd));
+  return result;
+}
+
+int Rename(const char* from, const char* to) {
+  const int result = Fails() ? -1 : rename(from, to);
+  Note(result == 0, "rename", std::string(from) + " " + to);
+  return result;
+}
+
 int Exchange(const char* a, const char* b) {
   constexpr unsigned kRenameExchange = 2;  // of linux/fs.h
-  return Fails() ? -1 : static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, a, AT_FDCWD, b, kRenameExchange));
+  const int result = Fails() ? -1 : static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, a, AT_FDCWD, b, kRenameExchange));
+  Note(result == 0, "exchange", std::string(a) + " " + b);
+  return result;
 }
+
 int Truncate(int fd, off_t bytes) { return Fails() ? -1 : ftruncate(fd, bytes); }
 int MakeDir(const char* path) { return Fails() ? -1 : mkdir(path, 0755); }
 

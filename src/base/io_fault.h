@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace r1 {
 
@@ -10,5 +12,8 @@ namespace r1 {
 void InjectIoFault(int64_t n, int error);
 // Calls counted since the last InjectIoFault.
 int64_t IoCalls();
+// From now on every such call that succeeds is noted, e.g. "write PATH", "sync PATH", "rename FROM TO"; nullptr ends it.
+// For tests of the order of writes and syncs, on one thread.
+void RecordIo(std::vector<std::string>* out);
 
 }  // namespace r1

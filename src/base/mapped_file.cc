@@ -30,6 +30,7 @@ struct sigaction g_previous;
 void OnBusError(int signal, siginfo_t* info, void* context) {
   const uintptr_t address = reinterpret_cast<uintptr_t>(info->si_addr);
   for (Slot& slot : g_slots) {
+    if (info->si_code <= 0) break;  // sent by a process, not a fault
     if (!slot.used.load() || address < slot.begin.load() || address >= slot.end.load()) continue;
     const uintptr_t page_bytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
     void* page = reinterpret_cast<void*>(address / page_bytes * page_bytes);
@@ -45,7 +46,8 @@ void OnBusError(int signal, siginfo_t* info, void* context) {
   } else if (g_previous.sa_handler != SIG_DFL && g_previous.sa_handler != SIG_IGN) {
     g_previous.sa_handler(signal);
   } else {
-    ::signal(signal, SIG_DFL);  // the faulting instruction runs again and ends the process as it would have
+    ::signal(signal, SIG_DFL);  // end the process as it would have ended
+    raise(signal);
   }
 }
 

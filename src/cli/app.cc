@@ -10,8 +10,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/config.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/quote.h"
+#include "base/toml.h"
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "cli/help.h"
@@ -56,32 +58,79 @@ std::string CommandLine(const std::vector<std::string>& words) {
   return line;
 }
 
-Result<int> RunCommand(const Command& command, const std::vector<std::string>& words) {
-  R1_ASSIGN(Arguments arguments, ReadArguments(command, std::vector<std::string>(words.begin() + 1, words.end())));
-  if (arguments.common.help) {
-    Print(CommandHelpText(command, TerminalWidth()));
-    return 0;
+bool AsksForHelp(const std::vector<std::string>& words) {
+  return std::any_of(words.begin(), words.end(), [](const std::string& word) { return word == "--help" || word == "-h"; });
+}
+
+// Dotted names of a file's keys that are settings.
+void CollectGiven(const nlohmann::ordered_json& table, const std::string& prefix, const FieldList& fields, std::vector<std::string>* given) {
+  for (const auto& [key, value] : table.items()) {
+    if (value.is_object()) {
+      CollectGiven(value, prefix + key + ".", fields, given);
+    } else if (const Field* field = FindField(fields, prefix + key)) {
+      given->push_back(field->name);
+    }
   }
-  ApplyLogLevel(arguments.common.log_level);
-  const FieldList fields = command.fields ? command.fields() : FieldList{};
-  for (const std::string& file : arguments.common.config_files) R1_TRY(ApplyConfigFile(file, fields));
-  Invocation invocation;
-  for (const Setting& setting : arguments.settings) {
-    if (Status set = SetField(setting.field, setting.text); !set.ok()) return Error{set.error().code, "--" + set.error().message};
-    invocation.given.push_back(setting.field.name);
+}
+
+Status ApplyFile(const std::string& path, const FieldList& fields, std::vector<std::string>* given) {
+  R1_TRY(ApplyConfigFile(path, fields));
+  nlohmann::ordered_json table;
+  if (path.ends_with(".json")) {
+    R1_ASSIGN(table, ReadJsonFile(path));
+  } else {
+    R1_ASSIGN(table, ReadTomlFile(path));
   }
-  invocation.positionals = std::move(arguments.positionals);
-  invocation.config_files = arguments.common.config_files;
-  invocation.command_line = CommandLine(words);
-  invocation.json = arguments.common.json;
-  if (!arguments.common.dry_run) return command.run(invocation);
-  if (command.dry_run) return command.dry_run(invocation);
-  if (invocation.json) {
+  CollectGiven(table, "", fields, given);
+  return {};
+}
+
+// Stores a setting of the command in its config, one of a recipe among the overrides.
+Status Store(const Setting& setting, const FieldList& fields, Invocation* invocation) {
+  Field shown = setting.field;  // messages name the option as it is written here
+  std::replace(shown.name.begin(), shown.name.end(), '_', '-');
+  if (Status set = SetField(shown, setting.text); !set.ok()) return Error{set.error().code, "--" + set.error().message};
+  if (FindField(fields, setting.field.name) != nullptr) {
+    invocation->given.push_back(setting.field.name);
+  } else {
+    invocation->overrides.emplace_back(setting.field.name, setting.text);
+  }
+  return {};
+}
+
+int PrintSettings(const FieldList& fields, bool json) {
+  if (json) {
     PrintJson(FieldsToJson(fields));
   } else {
     Print(FieldsToToml(fields, true));
   }
   return 0;
+}
+
+Result<int> RunCommand(const Command& command, const std::vector<std::string>& line) {
+  const std::vector<std::string> words(line.begin() + 1, line.end());
+  const FieldList fields = command.fields ? command.fields() : FieldList{};
+  FieldList all = fields;
+  if (const std::string first = command.more_fields ? FirstPositional(command, fields, words) : ""; !first.empty()) {
+    Result<FieldList> more = command.more_fields(first);
+    if (!more.ok() && !AsksForHelp(words)) return more.error();
+    if (more.ok()) all.insert(all.end(), more->begin(), more->end());
+  }
+  R1_ASSIGN(Arguments arguments, ReadArguments(command, all, words));
+  if (arguments.common.help) {
+    Print(CommandHelpText(command, all, TerminalWidth()));
+    return 0;
+  }
+  ApplyLogLevel(arguments.common.log_level);
+  Invocation invocation;
+  for (const std::string& file : arguments.common.config_files) R1_TRY(ApplyFile(file, fields, &invocation.given));
+  for (const Setting& setting : arguments.settings) R1_TRY(Store(setting, fields, &invocation));
+  invocation.positionals = std::move(arguments.positionals);
+  invocation.config_files = arguments.common.config_files;
+  invocation.command_line = CommandLine(line);
+  invocation.json = arguments.common.json;
+  if (!arguments.common.dry_run) return command.run(invocation);
+  return command.dry_run ? command.dry_run(invocation) : PrintSettings(fields, invocation.json);
 }
 
 int Help(const std::vector<Command>& commands, const std::vector<std::string>& words) {
@@ -91,7 +140,7 @@ int Help(const std::vector<Command>& commands, const std::vector<std::string>& w
   }
   const Command* command = FindCommand(commands, words[1]);
   if (command == nullptr) return ReportError("r1 help", UnknownCommand(commands, words[1]), false);
-  Print(CommandHelpText(*command, TerminalWidth()));
+  Print(CommandHelpText(*command, command->fields ? command->fields() : FieldList{}, TerminalWidth()));
   return 0;
 }
 

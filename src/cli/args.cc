@@ -30,9 +30,7 @@ bool IsBool(const Field& field) { return std::holds_alternative<bool*>(field.val
 // The state of one reading, word by word.
 class Reader {
  public:
-  Reader(const Command& command, const std::vector<std::string>& words) : command_(command), words_(words) {
-    if (command.fields) fields_ = command.fields();
-  }
+  Reader(const Command& command, const FieldList& fields, const std::vector<std::string>& words) : command_(command), fields_(fields), words_(words) {}
 
   Result<Arguments> Read() {
     bool options_ended = false;
@@ -153,8 +151,8 @@ class Reader {
   }
 
   const Command& command_;
+  const FieldList& fields_;
   const std::vector<std::string>& words_;
-  FieldList fields_;
   size_t next_ = 0;
   Arguments arguments_;
 };
@@ -163,7 +161,7 @@ class Reader {
 
 std::vector<CommonOption> CommonOptionsOf(const Command& command) {
   std::vector<CommonOption> options;
-  if (command.fields) {
+  if (command.fields && !command.more_fields) {
     options.push_back({"config", "FILE", "settings from a TOML or JSON file; the command line wins over it; may be repeated"});
   }
   if (command.fields || command.dry_run) options.push_back({"dry-run", "", "print the settings that would be used, and stop"});
@@ -201,7 +199,26 @@ Result<Field> ResolveOption(const Command& command, const FieldList& fields, std
                                            : fmt::format("did you mean '--{}'?", Dashed(nearest))));
 }
 
-Result<Arguments> ReadArguments(const Command& command, const std::vector<std::string>& words) { return Reader(command, words).Read(); }
+Result<Arguments> ReadArguments(const Command& command, const FieldList& fields, const std::vector<std::string>& words) {
+  return Reader(command, fields, words).Read();
+}
+
+std::string FirstPositional(const Command& command, const FieldList& fields, const std::vector<std::string>& words) {
+  for (size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (word == "--") return i + 1 < words.size() ? words[i + 1] : "";
+    if (word.rfind("--", 0) != 0) return word;
+    if (word.find('=') != std::string::npos) continue;
+    const std::string name = Underscored(std::string_view(word).substr(2));
+    bool takes_value = name.rfind("no_", 0) != 0;  // an unknown option has a value, most do
+    for (const CommonOption& option : CommonOptionsOf(command)) {
+      if (name == Underscored(option.name)) takes_value = option.value[0] != '\0';
+    }
+    if (const Result<Field> field = ResolveOption(command, fields, name); field.ok()) takes_value = !IsBool(*field);
+    i += takes_value ? 1 : 0;
+  }
+  return "";
+}
 
 std::vector<std::string> ChoicesInHelp(std::string_view help) {
   const auto is_word = [](char c) {

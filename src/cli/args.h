@@ -50,8 +50,11 @@ struct CommonOption {
 // Those that `command` accepts.
 std::vector<CommonOption> CommonOptionsOf(const Command& command);
 
-// Checks names and positionals; does not touch the config. With --help nothing else is checked.
-Result<Arguments> ReadArguments(const Command& command, const std::vector<std::string>& words);
+// Checks names and positionals; does not touch the config. With --help nothing that follows is checked.
+Result<Arguments> ReadArguments(const Command& command, const FieldList& fields, const std::vector<std::string>& words);
+
+// The first word that is neither an option nor an option's value, as far as the settings known yet tell; "" if there is none.
+std::string FirstPositional(const Command& command, const FieldList& fields, const std::vector<std::string>& words);
 
 // The field an option means: by full name, else by the only name that ends in ".name". Error kUsage says what is near.
 Result<Field> ResolveOption(const Command& command, const FieldList& fields, std::string_view name);

@@ -35,7 +35,9 @@ struct Example {
 struct Invocation {
   std::vector<std::string> positionals;
   std::vector<std::string> config_files;  // as applied, in order
-  std::vector<std::string> given;         // names of the settings that came from the command line, in order
+  std::vector<std::string> given;         // names of the settings that a file or the command line set, in order
+  // Settings of `more_fields` from the command line: full name and text, in order.
+  std::vector<std::pair<std::string, std::string>> overrides;
   std::string command_line;               // the whole line, quoted for a POSIX shell
   bool json = false;                      // stdout must be exactly one JSON document
 };
@@ -49,6 +51,9 @@ struct Command {
   std::vector<Positional> positionals;
   bool reports = false;     // offers --json
   std::function<FieldList()> fields;  // the same storage at each call; null if there are no settings
+  // Further settings that depend on the first positional (those of a recipe's stages). Their values are not stored but
+  // handed over as Invocation::overrides; null if there are none.
+  std::function<Result<FieldList>(const std::string& first_positional)> more_fields;
   std::function<Result<int>(const Invocation&)> run;  // exit code 0 or 1, or an error with its own code
   // Called instead of printing the settings when --dry-run is given; null if printing them is all there is to say.
   std::function<Result<int>(const Invocation&)> dry_run;

@@ -7,10 +7,14 @@
 
 namespace r1::cli {
 
+Command BenchCommand();
 Command CompletionCommand();
 Command DiffRunsCommand();
 Command DoctorCommand();
+Command EvalCommand();
+Command GenerateCommand();
 Command InspectCommand();
+Command ReportCommand();
 Command VersionCommand();
 
 // In the order of `r1 --help`.

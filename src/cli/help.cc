@@ -105,9 +105,8 @@ std::string OverviewText(const std::vector<Command>& commands, int width) {
   return text;
 }
 
-std::string CommandHelpText(const Command& command, int width) {
+std::string CommandHelpText(const Command& command, const FieldList& fields, int width) {
   const auto columns = static_cast<size_t>(width);
-  const FieldList fields = command.fields ? command.fields() : FieldList{};
   std::string text = WrapText(fmt::format("r1 {}: {}.", command.name, command.summary), columns, 0) + "\n\n";
   text += "Usage: " + UsageLine(command, !fields.empty()) + "\n";
   if (!command.description.empty()) text += "\n" + WrapText(command.description, columns, 0) + "\n";
@@ -123,7 +122,7 @@ std::string CommandHelpText(const Command& command, int width) {
     text += Entry(positional.name + (positional.many ? "..." : ""), help, width);
   }
   text += SettingsText(fields, width);
-  text += "\nOptions of every command\n";
+  text += "\nCommon options\n";
   for (const CommonOption& option : CommonOptionsOf(command)) {
     text += Entry(std::string("--") + option.name + (option.value[0] == '\0' ? "" : std::string(" ") + option.value), option.help, width);
   }

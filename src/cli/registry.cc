@@ -3,7 +3,8 @@
 namespace r1::cli {
 
 std::vector<Command> AllCommands() {
-  return {InspectCommand(), DiffRunsCommand(), DoctorCommand(), VersionCommand(), CompletionCommand()};
+  return {GenerateCommand(), EvalCommand(),    ReportCommand(), InspectCommand(),   DiffRunsCommand(),
+          DoctorCommand(),   VersionCommand(), BenchCommand(),  CompletionCommand()};
 }
 
 }  // namespace r1::cli

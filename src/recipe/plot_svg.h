@@ -1,5 +1,6 @@
-// The curves of a run as one stand-alone SVG picture for a README: accuracy (training, held out, majority-vote lines), reply
-// length and language mixing against RL steps. Follows the reader's light or dark scheme; needs no script and no fonts.
+// The curves of a run as one stand-alone SVG picture for a README: accuracy (training, held out,
+// majority-vote lines), reply length and language mixing against RL steps. Follows the reader's
+// light or dark scheme; needs no script and no fonts.
 #pragma once
 
 #include <string>

@@ -1,8 +1,10 @@
-// One self-contained HTML page about one run or several side by side: results with standard errors, curves, traces before and
-// after, lineage and the commands that make it again. Reads RUN/{manifest.json, results.json, recipe.toml},
-// RUN/STAGE/{metrics.jsonl, completions/step_N.jsonl} and RUN/eval_{base,zero}/traces.jsonl (formats: report_data.h).
-// The page loads nothing from anywhere, and nothing from a run reaches it unescaped. Missing pieces are left out and named on
-// the page; a malformed one is an Error that names file and line. The same run folders give the same bytes.
+// One self-contained HTML page about one run or several side by side: results with standard errors,
+// curves, traces before and after, lineage and the commands that make it again. Reads
+// RUN/{manifest.json, results.json, recipe.toml}, RUN/STAGE/{metrics.jsonl,
+// completions/step_N.jsonl} and RUN/eval_{base,zero}/traces.jsonl (formats: report_data.h). The
+// page loads nothing from anywhere, and nothing from a run reaches it unescaped. Missing pieces are
+// left out and named on the page; a malformed one is an Error that names file and line. The same
+// run folders give the same bytes.
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
-// The curves of the report: which metrics are drawn together, over steps and over tokens, with the data that the page's script
-// reads out. One run: colour tells the metrics of a chart apart. Several runs: colour is the run, dash the metric.
+// The curves of the report: which metrics are drawn together, over steps and over tokens, with the
+// data that the page's script reads out. One run: colour tells the metrics of a chart apart.
+// Several runs: colour is the run, dash the metric.
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -27,8 +28,8 @@ struct Panel {
   bool from_zero = true;
   double y_max = -1;
   std::vector<Metric> metrics;
-  bool base_lines = false;      // majority vote of the base as reference lines
-  bool only_nonzero = false;    // left out when every value is zero
+  bool base_lines = false;    // majority vote of the base as reference lines
+  bool only_nonzero = false;  // left out when every value is zero
 };
 
 enum class Phase { kRl, kPretrain };
@@ -36,30 +37,39 @@ enum class Phase { kRl, kPretrain };
 const std::vector<Panel>& RlPanels() {
   static const auto* panels = new std::vector<Panel>{
       {.title = "Accuracy",
-       .caption = "Training: share of right answers among the sampled replies. Held out: pass@1 on problems never trained on.",
+       .caption = "Training: share of right answers among the sampled replies. Held out: pass@1 on "
+                  "problems never trained on.",
        .y_label = "right answers, %",
        .unit = AxisUnit::kPercent,
        .y_max = 1,
-       .metrics = {{"eval/pass@1", "held out, pass@1", CurveKind::kPoints}, {"rewards/accuracy/mean", "training batch"}},
+       .metrics = {{"eval/pass@1", "held out, pass@1", CurveKind::kPoints},
+                   {"rewards/accuracy/mean", "training batch"}},
        .base_lines = true},
       {.title = "Reply length",
-       .caption = "Nobody rewards length: it grows because longer thinking is right more often.",
+       .caption = "Mean over the step's replies.",
        .y_label = "tokens per reply",
-       .metrics = {{"completions/mean_length", "whole reply"}, {"think/mean_tokens", "thinking only"}}},
+       .metrics = {{"completions/mean_length", "whole reply"},
+                   {"think/mean_tokens", "thinking only"}}},
       {.title = "Reflection",
        .caption = "Share of replies that stop and reconsider (wait, 等等).",
        .y_label = "replies with reflection, %",
        .unit = AxisUnit::kPercent,
        .y_max = 1,
        .metrics = {{"think/reflections", "with reflection"}}},
+      {.title = "Tries",
+       .caption = "Mean number of candidates that a reply tries while thinking.",
+       .y_label = "tries per reply",
+       .metrics = {{"think/tries", "tries"}}},
       {.title = "Language",
-       .caption = "Mixed: thinking in two languages at once. Consistency: share of thinking words in the prompt's language.",
+       .caption = "Mixed: thinking in two languages at once. Consistency: share of thinking words "
+                  "in the prompt's language.",
        .y_label = "share, %",
        .unit = AxisUnit::kPercent,
        .y_max = 1,
        .metrics = {{"language/mixed", "mixed replies"}, {"language/consistency", "consistency"}}},
       {.title = "Reward",
-       .caption = "Mean over the step's replies, and the mean of the standard deviations within groups.",
+       .caption =
+           "Mean over the step's replies, and the mean of the standard deviations within groups.",
        .y_label = "reward",
        .metrics = {{"reward", "mean reward"}, {"reward_std", "spread in a group"}}},
       {.title = "Format",
@@ -77,26 +87,35 @@ const std::vector<Panel>& RlPanels() {
        .y_label = "nats per token",
        .metrics = {{"kl", "KL"}}},
       {.title = "Clipping",
-       .caption = "Replies cut at the length limit, and tokens whose probability ratio was clipped.",
+       .caption =
+           "Replies cut at the length limit, and tokens whose probability ratio was clipped.",
        .y_label = "share, %",
        .unit = AxisUnit::kPercent,
        .metrics = {{"completions/clipped_ratio", "cut replies"},
                    {"clip_ratio/low_mean", "clipped low"},
                    {"clip_ratio/high_mean", "clipped high"}}},
       {.title = "Groups without a signal",
-       .caption = "Share of prompts whose replies all got the same reward, so that nothing is learnt from them.",
+       .caption = "Share of prompts whose replies all got the same reward, so that nothing is "
+                  "learnt from them.",
        .y_label = "groups, %",
        .unit = AxisUnit::kPercent,
        .y_max = 1,
        .metrics = {{"frac_reward_zero_std", "no spread"}}},
       {.title = "Expert load",
-       .caption = "Most and least used expert of any layer, as the run logged it.",
-       .y_label = "load",
+       .caption = "Most and least used expert of any layer, as a multiple of its layer's mean.",
+       .y_label = "load, mean = 1",
        .metrics = {{"expert_load/max", "most used"}, {"expert_load/min", "least used"}}},
-      {.title = "Gradient norm", .caption = "Before clipping.", .y_label = "norm", .metrics = {{"grad_norm", "gradient norm"}}},
-      {.title = "Learning rate", .caption = "", .y_label = "learning rate", .metrics = {{"learning_rate", "learning rate", CurveKind::kLine}}},
+      {.title = "Gradient norm",
+       .caption = "Before clipping.",
+       .y_label = "norm",
+       .metrics = {{"grad_norm", "gradient norm"}}},
+      {.title = "Learning rate",
+       .caption = "",
+       .y_label = "learning rate",
+       .metrics = {{"learning_rate", "learning rate", CurveKind::kLine}}},
       {.title = "Sampler against trainer",
-       .caption = "Largest difference between a token's log-probability when sampled and when trained on. It should be exactly 0.",
+       .caption = "Largest difference between a token's log-probability when sampled and when "
+                  "trained on. It should be exactly 0.",
        .y_label = "nats",
        .metrics = {{"logp_mismatch/max", "largest difference", CurveKind::kLine}},
        .only_nonzero = true},
@@ -109,7 +128,10 @@ const std::vector<Panel>& RlPanels() {
       {.title = "Time per step",
        .caption = "Wall time, and its parts.",
        .y_label = "seconds",
-       .metrics = {{"step_time", "whole step"}, {"time/rollout", "sampling"}, {"time/train", "training"}, {"time/grade", "grading"}}},
+       .metrics = {{"step_time", "whole step"},
+                   {"time/rollout", "sampling"},
+                   {"time/train", "training"},
+                   {"time/grade", "grading"}}},
   };
   return *panels;
 }
@@ -119,22 +141,35 @@ const std::vector<Panel>& PretrainPanels() {
       {.title = "Pretraining loss",
        .caption = "Mean cross-entropy of the next token.",
        .y_label = "nats per token",
-       .metrics = {{"loss", "training loss"}, {"eval/loss", "held out", CurveKind::kPoints}}},
-      {.title = "Pretraining: gradient norm", .caption = "Before clipping.", .y_label = "norm", .metrics = {{"grad_norm", "gradient norm"}}},
-      {.title = "Pretraining: learning rate", .caption = "", .y_label = "learning rate",
+       .metrics = {{"loss", "training loss"},
+                   {"mtp_loss", "token after next (MTP)"},
+                   {"eval/loss", "held out", CurveKind::kPoints}}},
+      {.title = "Pretraining: gradient norm",
+       .caption = "Before clipping.",
+       .y_label = "norm",
+       .metrics = {{"grad_norm", "gradient norm"}}},
+      {.title = "Pretraining: learning rate",
+       .caption = "",
+       .y_label = "learning rate",
        .metrics = {{"learning_rate", "learning rate", CurveKind::kLine}}},
       {.title = "Pretraining: expert load",
-       .caption = "Most and least used expert of any layer, as the run logged it.",
-       .y_label = "load",
+       .caption = "Most and least used expert of any layer, as a multiple of its layer's mean.",
+       .y_label = "load, mean = 1",
        .metrics = {{"expert_load/max", "most used"}, {"expert_load/min", "least used"}}},
-      {.title = "Pretraining: speed", .caption = "", .y_label = "tokens per second", .metrics = {{"tokens_per_second", "speed"}}},
+      {.title = "Pretraining: speed",
+       .caption = "",
+       .y_label = "tokens per second",
+       .metrics = {{"tokens_per_second", "speed"}}},
   };
   return *panels;
 }
 
-const StageLog* PhaseLog(const RunData& run, Phase phase) { return phase == Phase::kRl ? run.RlStage() : run.PretrainStage(); }
+const StageLog* PhaseLog(const RunData& run, Phase phase) {
+  return phase == Phase::kRl ? run.RlStage() : run.PretrainStage();
+}
 
-// The rows of a metric that have a number; steps and tokens (empty if the run logs none), same length as y.
+// The rows of a metric that have a number; steps and tokens (empty if the run logs none), same
+// length as y.
 struct Points {
   std::vector<double> step, tokens, y;
 };
@@ -156,7 +191,8 @@ Points PointsOf(const StageLog& log, const Metric& metric) {
 
 bool HasTokens(const Points& points) {
   for (size_t i = 0; i < points.tokens.size(); ++i) {
-    if (std::isnan(points.tokens[i]) || (i > 0 && points.tokens[i] < points.tokens[i - 1])) return false;
+    if (std::isnan(points.tokens[i]) || (i > 0 && points.tokens[i] < points.tokens[i - 1]))
+      return false;
   }
   return !points.tokens.empty();
 }
@@ -166,7 +202,8 @@ struct DrawnCurve {
   Points points;
 };
 
-std::vector<DrawnCurve> CurvesOf(const std::vector<RunData>& runs, const Panel& panel, Phase phase) {
+std::vector<DrawnCurve> CurvesOf(const std::vector<RunData>& runs, const Panel& panel,
+                                 Phase phase) {
   std::vector<DrawnCurve> drawn;
   for (size_t r = 0; r < runs.size(); ++r) {
     const StageLog* log = PhaseLog(runs[r], phase);
@@ -180,7 +217,9 @@ std::vector<DrawnCurve> CurvesOf(const std::vector<RunData>& runs, const Panel& 
       });
       if (!any) continue;
       const bool many = runs.size() > 1;
-      curve.style.label = many ? runs[r].name + (panel.metrics.size() > 1 ? ": " + std::string(metric.label) : "") : metric.label;
+      curve.style.label =
+          many ? runs[r].name + (panel.metrics.size() > 1 ? ": " + std::string(metric.label) : "")
+               : metric.label;
       curve.style.kind = metric.kind;
       curve.style.color = static_cast<int>((many ? r : m) % 6);
       curve.style.dash = static_cast<int>(std::min<size_t>(m, 2));
@@ -190,9 +229,12 @@ std::vector<DrawnCurve> CurvesOf(const std::vector<RunData>& runs, const Panel& 
   return drawn;
 }
 
-Chart ChartOf(const std::vector<RunData>& runs, const Panel& panel, const std::vector<DrawnCurve>& drawn, Phase phase, XAxis axis) {
+Chart ChartOf(const std::vector<RunData>& runs, const Panel& panel,
+              const std::vector<DrawnCurve>& drawn, Phase phase, XAxis axis) {
   Chart chart;
-  chart.x_label = axis == XAxis::kTokens ? "tokens" : phase == Phase::kRl ? "RL step" : "pretraining step";
+  chart.x_label = axis == XAxis::kTokens ? "tokens"
+                  : phase == Phase::kRl  ? "RL step"
+                                         : "pretraining step";
   chart.y_label = panel.y_label;
   chart.unit = panel.unit;
   chart.from_zero = panel.from_zero;
@@ -203,20 +245,29 @@ Chart ChartOf(const std::vector<RunData>& runs, const Panel& panel, const std::v
     Curve out = curve.style;
     out.x = axis == XAxis::kTokens ? curve.points.tokens : curve.points.step;
     out.y = curve.points.y;
-    const double last = *std::find_if(out.y.rbegin(), out.y.rend(), [](double v) { return !std::isnan(v); });
-    chart.label += "; " + out.label + " ends at " + (panel.unit == AxisUnit::kPercent ? PercentText(last) : CompactText(last));
+    const double last =
+        *std::find_if(out.y.rbegin(), out.y.rend(), [](double v) { return !std::isnan(v); });
+    chart.label += "; " + out.label + " ends at " +
+                   (panel.unit == AxisUnit::kPercent ? PercentText(last) : CompactText(last));
     chart.curves.push_back(std::move(out));
   }
   if (!panel.base_lines) return chart;
-  for (size_t r = 0; r < runs.size(); ++r) {
-    const StageEval* base = runs[r].FindEval("base");
-    if (base == nullptr) continue;
-    for (const char* metric : {"cons@16", "cons@64"}) {
-      const double value = base->Get(metric);
-      if (std::isnan(value)) continue;
-      const std::string who = runs.size() > 1 ? runs[r].name + " base, " : "base, ";
-      chart.references.push_back({.label = who + "majority of " + (metric + 5) + ": " + PercentText(value), .y = value,
-                                  .color = runs.size() > 1 ? static_cast<int>(r % 6) : -1});
+  for (const char* metric : {"cons@16", "cons@64"}) {
+    std::vector<std::pair<size_t, double>> values;  // run, value
+    for (size_t r = 0; r < runs.size(); ++r) {
+      const StageEval* base = runs[r].FindEval("base");
+      if (base != nullptr && !std::isnan(base->Get(metric)))
+        values.emplace_back(r, base->Get(metric));
+    }
+    const bool one = std::all_of(values.begin(), values.end(),
+                                 [&](const auto& v) { return v.second == values[0].second; });
+    if (one && !values.empty()) values.resize(1);  // runs from one base share the line
+    for (const auto& [r, value] : values) {
+      const std::string who = one ? "base, " : runs[r].name + " base, ";
+      chart.references.push_back(
+          {.label = who + "majority of " + (metric + 5) + ": " + PercentText(value),
+           .y = value,
+           .color = one ? -1 : static_cast<int>(r % 6)});
     }
   }
   return chart;
@@ -228,8 +279,11 @@ nlohmann::json NumbersJson(const std::vector<double>& values, const std::vector<
     if (std::isnan(values[i])) {
       out.push_back(nullptr);
     } else {
-      const double scale = std::pow(10, 5 - std::ceil(std::log10(std::abs(values[i]) + 1e-300)));  // 5 digits are plenty to read
-      const double rounded = values[i] == 0 || scale < 1 ? values[i] : std::round(values[i] * scale) / scale;
+      const double scale = std::pow(
+          10,
+          5 - std::ceil(std::log10(std::abs(values[i]) + 1e-300)));  // 5 digits are plenty to read
+      const double rounded =
+          values[i] == 0 || scale < 1 ? values[i] : std::round(values[i] * scale) / scale;
       out.push_back(rounded);
     }
   }
@@ -241,10 +295,13 @@ std::string ReadOutJson(const Panel& panel, const std::vector<DrawnCurve>& drawn
   nlohmann::json curves = nlohmann::json::array();
   for (const DrawnCurve& curve : drawn) {
     const std::vector<size_t> keep = Thin(curve.points.y.size(), kMaxReadOuts);
-    nlohmann::json entry = {{"label", curve.style.label}, {"color", curve.style.color},
-                            {"step", NumbersJson(curve.points.step, keep)}, {"y", NumbersJson(curve.points.y, keep)}};
+    nlohmann::json entry = {{"label", curve.style.label},
+                            {"color", curve.style.color},
+                            {"step", NumbersJson(curve.points.step, keep)},
+                            {"y", NumbersJson(curve.points.y, keep)}};
     if (HasTokens(curve.points)) entry["tokens"] = NumbersJson(curve.points.tokens, keep);
-    const size_t window = curve.style.kind == CurveKind::kSmoothed ? SmoothingWindow(curve.points.y.size()) : 1;
+    const size_t window =
+        curve.style.kind == CurveKind::kSmoothed ? SmoothingWindow(curve.points.y.size()) : 1;
     if (window > 1) entry["mean"] = NumbersJson(MovingAverage(curve.points.y, window), keep);
     curves.push_back(std::move(entry));
   }
@@ -264,7 +321,8 @@ std::string SmoothingNote(const std::vector<DrawnCurve>& drawn) {
     high = std::max(high, window);
   }
   if (high == 0) return "";
-  const std::string steps = low == high ? std::to_string(high) : std::to_string(low) + " to " + std::to_string(high);
+  const std::string steps =
+      low == high ? std::to_string(high) : std::to_string(low) + " to " + std::to_string(high);
   return "Strong line: moving average over " + steps + " steps; faint: every step.";
 }
 
@@ -290,37 +348,54 @@ std::string Figure(const std::vector<RunData>& runs, const Panel& panel, Phase p
     }
   }
   std::string caption = panel.caption;
-  if (const std::string note = SmoothingNote(drawn); !note.empty()) caption += (caption.empty() ? "" : " ") + note;
-  return std::string("<figure class=\"chart") + (hero ? " hero" : "") + "\"><h3>" + EscapeHtml(panel.title) + "</h3>" + plots +
-         "<figcaption>" + EscapeHtml(caption) + "</figcaption><script type=\"application/json\">" + ReadOutJson(panel, drawn, phase) +
+  if (const std::string note = SmoothingNote(drawn); !note.empty())
+    caption += (caption.empty() ? "" : " ") + note;
+  return std::string("<figure class=\"chart") + (hero ? " hero" : "") + "\"><h3>" +
+         EscapeHtml(panel.title) + "</h3>" + plots + "<figcaption>" + EscapeHtml(caption) +
+         "</figcaption><script type=\"application/json\">" + ReadOutJson(panel, drawn, phase) +
          "</script></figure>";
 }
 
 Chart SharedChart(const std::vector<RunData>& runs, const char* title, XAxis axis) {
   for (const Panel& panel : RlPanels()) {
-    if (std::string_view(panel.title) == title) return ChartOf(runs, panel, CurvesOf(runs, panel, Phase::kRl), Phase::kRl, axis);
+    if (std::string_view(panel.title) == title)
+      return ChartOf(runs, panel, CurvesOf(runs, panel, Phase::kRl), Phase::kRl, axis);
   }
   return {};
 }
 
 }  // namespace
 
-Chart AccuracyChart(const std::vector<RunData>& runs, XAxis axis) { return SharedChart(runs, "Accuracy", axis); }
-Chart LengthChart(const std::vector<RunData>& runs, XAxis axis) { return SharedChart(runs, "Reply length", axis); }
-Chart LanguageChart(const std::vector<RunData>& runs, XAxis axis) { return SharedChart(runs, "Language", axis); }
+Chart AccuracyChart(const std::vector<RunData>& runs, XAxis axis) {
+  return SharedChart(runs, "Accuracy", axis);
+}
+Chart LengthChart(const std::vector<RunData>& runs, XAxis axis) {
+  return SharedChart(runs, "Reply length", axis);
+}
+Chart LanguageChart(const std::vector<RunData>& runs, XAxis axis) {
+  return SharedChart(runs, "Language", axis);
+}
 
 std::string CurvesSection(const std::vector<RunData>& runs) {
   std::string figures;
-  for (const Panel& panel : RlPanels()) figures += Figure(runs, panel, Phase::kRl, figures.empty() && std::string_view(panel.title) == "Accuracy");
+  for (const Panel& panel : RlPanels())
+    figures += Figure(runs, panel, Phase::kRl,
+                      figures.empty() && std::string_view(panel.title) == "Accuracy");
   std::string pretrain;
-  for (const Panel& panel : PretrainPanels()) pretrain += Figure(runs, panel, Phase::kPretrain, false);
+  for (const Panel& panel : PretrainPanels())
+    pretrain += Figure(runs, panel, Phase::kPretrain, false);
   if (figures.empty() && pretrain.empty()) return "";
   std::string out =
-      "<section id=\"curves\"><h2>Curves</h2><div class=\"axes\"><span class=\"toggle\">"
-      "<input type=\"radio\" name=\"axis\" id=\"axis-step\" checked><label for=\"axis-step\">against steps</label>"
-      "<input type=\"radio\" name=\"axis\" id=\"axis-tokens\"><label for=\"axis-tokens\">against tokens</label></span>";
-  if (!figures.empty()) out += "<h3 class=\"phase\">Reinforcement learning</h3><div class=\"charts\">" + figures + "</div>";
-  if (!pretrain.empty()) out += "<h3 class=\"phase\">Pretraining</h3><div class=\"charts\">" + pretrain + "</div>";
+      "<section id=\"curves\"><h2>Curves</h2><div class=\"axes\">"
+      "<input type=\"radio\" name=\"axis\" id=\"axis-step\" checked><label "
+      "for=\"axis-step\">against steps</label>"
+      "<input type=\"radio\" name=\"axis\" id=\"axis-tokens\"><label for=\"axis-tokens\">against "
+      "tokens</label>";
+  if (!figures.empty())
+    out += "<h3 class=\"phase\">Reinforcement learning</h3><div class=\"charts\">" + figures +
+           "</div>";
+  if (!pretrain.empty())
+    out += "<h3 class=\"phase\">Pretraining</h3><div class=\"charts\">" + pretrain + "</div>";
   return out + "</div></section>";
 }
 

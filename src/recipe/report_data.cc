@@ -15,8 +15,8 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
-constexpr size_t kMaxTraces = 20000;       // an evaluation of 500 problems with 16 samples has 8000
-constexpr size_t kCompletionSteps = 5;     // how many steps of completions a report shows
+constexpr size_t kMaxTraces = 20000;    // an evaluation of 500 problems with 16 samples has 8000
+constexpr size_t kCompletionSteps = 5;  // how many steps of completions a report shows
 constexpr size_t kSamplesPerStep = 4096;
 
 Error Malformed(const std::string& where, const std::string& what) {
@@ -42,7 +42,9 @@ Status ReadJsonLines(const std::string& path, std::vector<std::string>* notes, s
     Result<json> value = ParseJson(content, where);
     if (!value.ok()) {
       if (newline == std::string::npos) {
-        notes->push_back(path + ": the last line is incomplete (the run was still writing or was cut off) and is left out.");
+        notes->push_back(path +
+                         ": the last line is incomplete (the run was still writing or was cut off) "
+                         "and is left out.");
         break;
       }
       return value.error();
@@ -56,7 +58,8 @@ Status ReadJsonLines(const std::string& path, std::vector<std::string>* notes, s
 // Typed members. Get* want the member; Optional* take its absence (or null) and leave the default.
 Status GetNumber(const json& object, const char* key, const std::string& where, double* out) {
   const auto it = object.find(key);
-  if (it == object.end() || !it->is_number()) return Malformed(where, "\"" + std::string(key) + "\" must be a number");
+  if (it == object.end() || !it->is_number())
+    return Malformed(where, "\"" + std::string(key) + "\" must be a number");
   *out = it->get<double>();
   return {};
 }
@@ -79,12 +82,14 @@ Status OptionalCount(const json& object, const char* key, const std::string& whe
 
 Status GetText(const json& object, const char* key, const std::string& where, std::string* out) {
   const auto it = object.find(key);
-  if (it == object.end() || !it->is_string()) return Malformed(where, "\"" + std::string(key) + "\" must be a text");
+  if (it == object.end() || !it->is_string())
+    return Malformed(where, "\"" + std::string(key) + "\" must be a text");
   *out = it->get<std::string>();
   return {};
 }
 
-Status OptionalText(const json& object, const char* key, const std::string& where, std::string* out) {
+Status OptionalText(const json& object, const char* key, const std::string& where,
+                    std::string* out) {
   const auto it = object.find(key);
   if (it == object.end() || it->is_null()) return {};
   return GetText(object, key, where, out);
@@ -124,7 +129,8 @@ Status ReadMetrics(const std::string& path, std::vector<std::string>* notes, Sta
   if (log->step.empty()) notes->push_back(path + " has no complete line yet.");
   if (empty_values > 0) {
     notes->push_back(path + ": " + std::to_string(empty_values) +
-                     " values are null, which is how a run writes what is not a finite number; the curves have gaps there.");
+                     " values are null, which is how a run writes what is not a finite number; the "
+                     "curves have gaps there.");
   }
   return {};
 }
@@ -135,15 +141,19 @@ Status ReadEval(const json& stage, const std::string& where, RunData* run) {
   R1_TRY(GetText(stage, "name", where, &eval.name));
   const auto values = stage.find("eval");
   if (values == stage.end() || values->is_null()) return {};
-  if (!values->is_object()) return Malformed(where, "\"eval\" of stage " + Quote(eval.name) + " must be an object");
+  if (!values->is_object())
+    return Malformed(where, "\"eval\" of stage " + Quote(eval.name) + " must be an object");
   for (const auto& [key, value] : values->items()) {
     if (value.is_number()) eval.values[key] = value.get<double>();
   }
-  for (const char* share : {"pass@1", "cons@16", "cons@64", "pass@16", "format", "reflection", "mixed", "language", "think_share",
-                            "think_accuracy", "general", "verifier_yes_given_wrong", "verifier_yes_given_right"}) {
+  for (const char* share :
+       {"pass@1", "cons@16", "cons@64", "pass@16", "format", "truncated", "reflection", "mixed",
+        "language", "think_share", "think_accuracy", "first_try_right", "sums_right", "general",
+        "verifier_yes_given_wrong", "verifier_yes_given_right"}) {
     const double value = eval.Get(share);
     if (!std::isnan(value) && (value < 0 || value > 1)) {
-      return Malformed(where, "\"" + std::string(share) + "\" of stage " + Quote(eval.name) + " must lie between 0 and 1");
+      return Malformed(where, "\"" + std::string(share) + "\" of stage " + Quote(eval.name) +
+                                  " must lie between 0 and 1");
     }
   }
   run->evals.push_back(std::move(eval));
@@ -154,10 +164,12 @@ Status ReadNumberTable(const json& object, const char* key, const std::string& w
                        std::vector<std::pair<std::string, double>>* out) {
   const auto table = object.find(key);
   if (table == object.end() || table->is_null()) return {};
-  if (!table->is_object()) return Malformed(where, "\"" + std::string(key) + "\" must be an object");
+  if (!table->is_object())
+    return Malformed(where, "\"" + std::string(key) + "\" must be an object");
   for (const auto& [name, value] : table->items()) {
     if (value.is_null()) continue;
-    if (!value.is_number()) return Malformed(where, "\"" + std::string(key) + "\"." + Quote(name) + " must be a number");
+    if (!value.is_number())
+      return Malformed(where, "\"" + std::string(key) + "\"." + Quote(name) + " must be a number");
     out->emplace_back(name, value.get<double>());
   }
   return {};
@@ -165,7 +177,9 @@ Status ReadNumberTable(const json& object, const char* key, const std::string& w
 
 Status ReadResults(const std::string& path, RunData* run) {
   if (!Exists(path)) {
-    run->notes.push_back(path + " is not there (the run is not finished, or has no evaluation): no results table for this run.");
+    run->notes.push_back(path +
+                         " is not there (the run is not finished, or has no evaluation): no "
+                         "results table for this run.");
     return {};
   }
   R1_ASSIGN(const json object, ReadJsonFile(path));
@@ -182,11 +196,14 @@ Status ReadResults(const std::string& path, RunData* run) {
   return {};
 }
 
-void Flatten(const json& value, const std::string& name, std::vector<std::pair<std::string, std::string>>* out) {
+void Flatten(const json& value, const std::string& name,
+             std::vector<std::pair<std::string, std::string>>* out) {
   if (value.is_object() && !value.empty()) {
-    for (const auto& [key, inner] : value.items()) Flatten(inner, name.empty() ? key : name + "." + key, out);
+    for (const auto& [key, inner] : value.items())
+      Flatten(inner, name.empty() ? key : name + "." + key, out);
   } else if (value.is_array() && !value.empty()) {
-    for (size_t i = 0; i < value.size(); ++i) Flatten(value[i], name + "[" + std::to_string(i) + "]", out);
+    for (size_t i = 0; i < value.size(); ++i)
+      Flatten(value[i], name + "[" + std::to_string(i) + "]", out);
   } else {
     out->emplace_back(name, value.is_string() ? value.get<std::string>() : ToLineText(value));
   }
@@ -211,21 +228,23 @@ Status ReadLineage(const std::string& folder, RunData* run) {
 }
 
 Status ReadTraces(const std::string& path, RunData* run, std::vector<Trace>* out) {
-  return ReadJsonLines(path, &run->notes, kMaxTraces, [&](const json& object, const std::string& where) -> Status {
-    Trace trace;
-    const auto problem = object.find("problem");
-    if (problem != object.end()) trace.problem = problem->is_string() ? problem->get<std::string>() : ToLineText(*problem);
-    R1_TRY(GetText(object, "prompt", where, &trace.prompt));
-    R1_TRY(GetText(object, "completion", where, &trace.completion));
-    const auto correct = object.find("correct");
-    if (correct == object.end() || !(correct->is_boolean() || correct->is_number())) {
-      return Malformed(where, "\"correct\" must be true or false");
-    }
-    trace.correct = correct->is_boolean() ? correct->get<bool>() : correct->get<double>() != 0;
-    R1_TRY(OptionalCount(object, "tokens", where, &trace.tokens));
-    out->push_back(std::move(trace));
-    return {};
-  });
+  return ReadJsonLines(
+      path, &run->notes, kMaxTraces, [&](const json& object, const std::string& where) -> Status {
+        Trace trace;
+        const auto problem = object.find("problem");
+        if (problem != object.end())
+          trace.problem = problem->is_string() ? problem->get<std::string>() : ToLineText(*problem);
+        R1_TRY(GetText(object, "prompt", where, &trace.prompt));
+        R1_TRY(GetText(object, "completion", where, &trace.completion));
+        const auto correct = object.find("correct");
+        if (correct == object.end() || !(correct->is_boolean() || correct->is_number())) {
+          return Malformed(where, "\"correct\" must be true or false");
+        }
+        trace.correct = correct->is_boolean() ? correct->get<bool>() : correct->get<double>() != 0;
+        R1_TRY(OptionalCount(object, "tokens", where, &trace.tokens));
+        out->push_back(std::move(trace));
+        return {};
+      });
 }
 
 Status ReadSample(const json& object, const std::string& where, CompletionSample* sample) {
@@ -267,12 +286,13 @@ Status ReadCompletions(const std::string& folder, const std::string& stage, RunD
   for (size_t i = 0; i < count; ++i) {
     const auto& [step, name] = steps[count == 1 ? 0 : i * (steps.size() - 1) / (count - 1)];
     StepCompletions out{.stage = stage, .step = step, .samples = {}};
-    R1_TRY(ReadJsonLines(JoinPath(folder, name), &run->notes, kSamplesPerStep, [&](const json& object, const std::string& where) -> Status {
-      CompletionSample sample;
-      R1_TRY(ReadSample(object, where, &sample));
-      out.samples.push_back(std::move(sample));
-      return {};
-    }));
+    R1_TRY(ReadJsonLines(JoinPath(folder, name), &run->notes, kSamplesPerStep,
+                         [&](const json& object, const std::string& where) -> Status {
+                           CompletionSample sample;
+                           R1_TRY(ReadSample(object, where, &sample));
+                           out.samples.push_back(std::move(sample));
+                           return {};
+                         }));
     run->completions.push_back(std::move(out));
   }
   return {};
@@ -319,7 +339,8 @@ const StageLog* RunData::PretrainStage() const {
 
 Result<RunData> ReadRunData(const std::string& folder) {
   if (!IsDir(folder)) {
-    return Error{ErrorCode::kUnavailable, "there is no run folder " + Quote(folder) + "; give the folder that 'r1 run' wrote"};
+    return Error{ErrorCode::kUnavailable, "there is no run folder " + Quote(folder) +
+                                              "; give the folder that 'r1 run' wrote"};
   }
   RunData run;
   run.folder = folder;
@@ -341,18 +362,26 @@ Result<RunData> ReadRunData(const std::string& folder) {
     if (const std::string completions = JoinPath(inner, "completions"); IsDir(completions)) {
       R1_TRY(ReadCompletions(completions, name, &run));
     }
-    if (const std::string traces = JoinPath(inner, "traces.jsonl"); name.rfind("eval_", 0) == 0 && Exists(traces)) {
+    if (const std::string traces = JoinPath(inner, "traces.jsonl");
+        name.rfind("eval_", 0) == 0 && Exists(traces)) {
       R1_TRY(ReadTraces(traces, &run, &run.traces[name.substr(5)]));
     }
   }
-  std::stable_sort(run.stages.begin(), run.stages.end(),
-                   [](const StageLog& a, const StageLog& b) { return StageRank(a) < StageRank(b); });
+  std::stable_sort(run.stages.begin(), run.stages.end(), [](const StageLog& a, const StageLog& b) {
+    return StageRank(a) < StageRank(b);
+  });
   if (run.stages.empty() && run.evals.empty() && run.traces.empty()) {
-    return Error{ErrorCode::kBadInput, "nothing to report in " + Quote(folder) +
-                                           ": neither results.json nor a STAGE/metrics.jsonl nor eval_*/traces.jsonl is there"};
+    return Error{
+        ErrorCode::kBadInput,
+        "nothing to report in " + Quote(folder) +
+            ": neither results.json nor a STAGE/metrics.jsonl nor eval_*/traces.jsonl is there"};
   }
-  if (run.RlStage() == nullptr) run.notes.push_back(BaseName(run.folder) + ": no stage logs a reward, so there are no RL curves for this run.");
-  if (run.traces.empty()) run.notes.push_back(BaseName(run.folder) + ": no eval_*/traces.jsonl, so there are no evaluation traces to read.");
+  if (run.RlStage() == nullptr)
+    run.notes.push_back(BaseName(run.folder) +
+                        ": no stage logs a reward, so there are no RL curves for this run.");
+  if (run.traces.empty())
+    run.notes.push_back(BaseName(run.folder) +
+                        ": no eval_*/traces.jsonl, so there are no evaluation traces to read.");
   // Notes stand on a page that may be passed on: paths in them start at the run folder.
   const std::string prefix = run.folder + "/", shown = BaseName(run.folder) + "/";
   for (std::string& note : run.notes) {

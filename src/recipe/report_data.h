@@ -1,12 +1,15 @@
 // What a report knows about one run, read from its folder:
 //   manifest.json   lineage: config, data and code hashes, parent, command lines (shown as it is)
-//   results.json    {"name","seed","preset","stages":[{"name","eval":{...}}],"times":{...},"tokens":{...}}
+//   results.json
+//   {"name","seed","preset","stages":[{"name","eval":{...}}],"times":{...},"tokens":{...}}
 //   recipe.toml     the resolved configuration
-//   STAGE/metrics.jsonl            one object per step: "step" (strictly increasing), "num_tokens", numbers by name; null: no value
-//   STAGE/completions/step_N.jsonl {"step","prompt_id","sample","prompt","completion","reward","rewards":{},"advantage","tokens","finish_reason"}
+//   STAGE/metrics.jsonl            one object per step: "step" (strictly increasing), "num_tokens",
+//   numbers by name; null: no value STAGE/completions/step_N.jsonl
+//   {"step","prompt_id","sample","prompt","completion","reward","rewards":{},"advantage","tokens","finish_reason"}
 //   eval_NAME/traces.jsonl         {"problem","prompt","completion","correct","tokens"}
-// A piece that is not there leaves its field empty and a sentence in notes; a malformed one is kBadInput with file and line.
-// Only a last line without its newline may be broken: a run that is still writing, or was killed; it is left out with a note.
+// A piece that is not there leaves its field empty and a sentence in notes; a malformed one is
+// kBadInput with file and line. Only a last line without its newline may be broken: a run that is
+// still writing, or was killed; it is left out with a note.
 #pragma once
 
 #include <cstdint>
@@ -23,12 +26,14 @@ namespace r1 {
 
 inline constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
-// The metrics of one stage as columns; a column has one entry a row, kMissing where the row has no number.
+// The metrics of one stage as columns; a column has one entry a row, kMissing where the row has no
+// number.
 struct StageLog {
   std::string name;
   std::vector<double> step;
   std::map<std::string, std::vector<double>, std::less<>> columns;
-  const std::vector<double>* Find(std::string_view metric) const;  // nullptr if no row has a number for it
+  const std::vector<double>* Find(
+      std::string_view metric) const;  // nullptr if no row has a number for it
 };
 
 struct StageEval {
@@ -65,23 +70,24 @@ struct StepCompletions {
 };
 
 struct RunData {
-  std::string folder;                                         // as given
-  std::string name;                                           // results.json's, else the folder's
-  int64_t seed = -1;                                          // -1: unknown
+  std::string folder;  // as given
+  std::string name;    // results.json's, else the folder's
+  int64_t seed = -1;   // -1: unknown
   std::string preset;
-  std::vector<StageEval> evals;                               // base first
-  std::vector<std::pair<std::string, double>> times;          // seconds
-  std::vector<std::pair<std::string, double>> tokens;         // counts
-  std::vector<StageLog> stages;                               // in the order of the recipe as far as known
+  std::vector<StageEval> evals;                        // base first
+  std::vector<std::pair<std::string, double>> times;   // seconds
+  std::vector<std::pair<std::string, double>> tokens;  // counts
+  std::vector<StageLog> stages;                        // in the order of the recipe as far as known
   std::map<std::string, std::vector<Trace>, std::less<>> traces;  // by evaluation: "base", "zero"
-  std::vector<StepCompletions> completions;                   // a few steps, first to last
-  std::vector<std::pair<std::string, std::string>> lineage;   // manifest.json flattened: dotted name, value as text
-  std::string recipe;                                         // text of recipe.toml
+  std::vector<StepCompletions> completions;                       // a few steps, first to last
+  std::vector<std::pair<std::string, std::string>>
+      lineage;         // manifest.json flattened: dotted name, value as text
+  std::string recipe;  // text of recipe.toml
   std::vector<std::string> notes;
 
-  const StageEval* FindEval(std::string_view stage) const;    // nullptr if absent
-  const StageLog* RlStage() const;                            // the first stage that logs a reward; nullptr if none
-  const StageLog* PretrainStage() const;                      // the first stage that logs a loss but no reward
+  const StageEval* FindEval(std::string_view stage) const;  // nullptr if absent
+  const StageLog* RlStage() const;        // the first stage that logs a reward; nullptr if none
+  const StageLog* PretrainStage() const;  // the first stage that logs a loss but no reward
 };
 
 Result<RunData> ReadRunData(const std::string& folder);

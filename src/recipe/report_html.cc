@@ -20,12 +20,23 @@ std::string EscapeHtml(std::string_view text) {
       continue;
     }
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out.append(text.substr(i, static_cast<size_t>(length)));
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out.append(text.substr(i, static_cast<size_t>(length)));
     }
     i += static_cast<size_t>(length);
   }
@@ -33,7 +44,8 @@ std::string EscapeHtml(std::string_view text) {
 }
 
 std::string JsonInScript(std::string json) {
-  for (size_t at = 0; (at = json.find('<', at)) != std::string::npos;) json.replace(at, 1, "\\u003c");
+  for (size_t at = 0; (at = json.find('<', at)) != std::string::npos;)
+    json.replace(at, 1, "\\u003c");
   return json;
 }
 
@@ -50,7 +62,9 @@ std::string NumberText(double value, int decimals) {
 std::string CompactText(double value) {
   if (std::isnan(value)) return "–";
   const double size = std::abs(value);
-  const auto scaled = [](double scaled_value, const char* unit) { return fmt::format("{:.3g}{}", scaled_value, unit); };
+  const auto scaled = [](double scaled_value, const char* unit) {
+    return fmt::format("{:.3g}{}", scaled_value, unit);
+  };
   if (size >= 999.5e6) return scaled(value / 1e9, "G");
   if (size >= 999.5e3) return scaled(value / 1e6, "M");
   if (size >= 9999.5) return scaled(value / 1e3, "k");
@@ -62,7 +76,7 @@ std::string CompactText(double value) {
   return text;
 }
 
-std::string DurationText(double seconds) {
+std::string SpelledDuration(double seconds) {
   if (std::isnan(seconds)) return "–";
   if (seconds < 60) return fmt::format("{:.1f} s", seconds);
   const auto whole = static_cast<long long>(std::llround(seconds));

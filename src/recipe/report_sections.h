@@ -1,4 +1,5 @@
-// The parts of the report page, each a piece of finished HTML (or "" when the runs have nothing for it).
+// The parts of the report page, each a piece of finished HTML (or "" when the runs have nothing for
+// it).
 #pragma once
 
 #include <string>
@@ -22,7 +23,8 @@ std::string LineageSection(const std::vector<RunData>& runs);
 std::string CurvesSection(const std::vector<RunData>& runs);
 
 enum class XAxis { kSteps, kTokens };
-// The charts that the README's picture shares with the page. Without curves if no run has the metrics.
+// The charts that the README's picture shares with the page. Without curves if no run has the
+// metrics.
 Chart AccuracyChart(const std::vector<RunData>& runs, XAxis axis);
 Chart LengthChart(const std::vector<RunData>& runs, XAxis axis);
 Chart LanguageChart(const std::vector<RunData>& runs, XAxis axis);

@@ -1,8 +1,8 @@
 // Names under the parent, besides checkpoint-N:
 //   checkpoint-N.tmp-PID   being written (or left by a killed process): rubbish
 //   checkpoint-N.removing  being removed: rubbish
-//   checkpoint-N.replaced  the old checkpoint-N while a new one takes its place, on file systems that cannot swap two names;
-//                          rubbish once checkpoint-N is there, else it is put back
+//   checkpoint-N.replaced  the old checkpoint-N while a new one takes its place, on file systems that cannot swap two names:
+//                          rubbish once checkpoint-N is there, else it is checkpoint-N
 #include "store/checkpoint.h"
 
 #include <fmt/format.h>
@@ -24,6 +24,7 @@ namespace r1 {
 namespace {
 
 constexpr std::string_view kPrefix = "checkpoint-";
+constexpr std::string_view kReplaced = ".replaced";
 constexpr std::string_view kManifest = "manifest.json";
 constexpr int64_t kMaxManifestBytes = int64_t{64} << 20;
 
@@ -39,6 +40,10 @@ int64_t StepOf(std::string_view name) {
 
 bool EndsWith(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+std::string_view WithoutReplaced(std::string_view name) {
+  return EndsWith(name, kReplaced) ? name.substr(0, name.size() - kReplaced.size()) : name;
 }
 
 // Files below folder, relative, sorted; folders in `folders`, inner ones first.
@@ -78,6 +83,7 @@ Status Seal(const std::string& folder, int64_t step) {
   R1_TRY(ListFiles(folder, "", &files, &folders));
   nlohmann::ordered_json entries = nlohmann::ordered_json::object();
   for (const std::string& name : files) {
+    R1_CHECK(name != kManifest, "SaveCheckpoint: write_files wrote a manifest.json");
     const std::string path = JoinPath(folder, name);
     R1_TRY(SyncFile(path));
     R1_ASSIGN(const int64_t bytes, FileSize(path));
@@ -99,7 +105,7 @@ Status Publish(const std::string& parent, const std::string& temporary, const st
     if (sys::Exchange(temporary.c_str(), final.c_str()) == 0) {
       old = temporary;
     } else if (errno == EINVAL || errno == ENOSYS) {
-      old = final + ".replaced";
+      old = final + std::string(kReplaced);
       R1_TRY(RemoveTree(old));
       R1_TRY(RenamePath(final, old));
       KillPoint("checkpoint.between_renames");
@@ -160,7 +166,9 @@ Result<std::vector<CheckpointRef>> ListCheckpoints(const std::string& parent) {
   if (!Exists(parent)) return found;
   R1_ASSIGN(const std::vector<std::string> names, ListDir(parent));
   for (const std::string& name : names) {
-    const int64_t step = StepOf(name);
+    const std::string_view original = WithoutReplaced(name);
+    const int64_t step = StepOf(original);
+    if (original != name && Exists(JoinPath(parent, original))) continue;
     if (step >= 0 && IsDir(JoinPath(parent, name))) found.push_back({JoinPath(parent, name), step});
   }
   std::sort(found.begin(), found.end(), [](const CheckpointRef& a, const CheckpointRef& b) { return a.step < b.step; });
@@ -174,9 +182,9 @@ Status CleanCheckpointLeftovers(const std::string& parent) {
     const size_t dot = name.find('.');
     if (dot == std::string::npos || StepOf(std::string_view(name).substr(0, dot)) < 0) continue;
     const std::string path = JoinPath(parent, name), original = JoinPath(parent, name.substr(0, dot));
-    if (name.substr(dot) == ".replaced" && !Exists(original)) {
+    if (name.substr(dot) == kReplaced && !Exists(original)) {
       R1_TRY(RenamePath(path, original));
-    } else if (name.compare(dot, 5, ".tmp-") == 0 || EndsWith(name, ".removing") || EndsWith(name, ".replaced")) {
+    } else if (name.compare(dot, 5, ".tmp-") == 0 || EndsWith(name, ".removing") || EndsWith(name, kReplaced)) {
       R1_TRY(RemoveTree(path));
     }
   }
@@ -195,7 +203,10 @@ Result<std::string> SaveCheckpoint(const std::string& parent, int64_t step,
   R1_TRY(MakeDirs(temporary));
   KillPoint("checkpoint.after_folder");
   const auto write = [&]() -> Status {
-    R1_TRY(write_files(temporary));
+    {
+      const DeferSync defer(temporary);  // Seal syncs every file once
+      R1_TRY(write_files(temporary));
+    }
     KillPoint("checkpoint.after_files");
     R1_TRY(Seal(temporary, step));
     return Publish(parent, temporary, final);
@@ -238,7 +249,7 @@ Status VerifyCheckpoint(const std::string& path) {
     }
     entry = {{"bytes", given["bytes"].get<int64_t>()}, {"sha256", given["sha256"].get<std::string>()}};
   }
-  if (ToPrettyText(ManifestOf(StepOf(BaseName(path)), entries)) != *text) return damaged(kManifest, "it is not as it was written");
+  if (ToPrettyText(ManifestOf(StepOf(WithoutReplaced(BaseName(path))), entries)) != *text) return damaged(kManifest, "it is not as it was written");
   for (const auto& [name, entry] : entries.items()) {
     const std::string file = JoinPath(path, name);
     const Result<int64_t> bytes = FileSize(file);
@@ -248,14 +259,13 @@ Status VerifyCheckpoint(const std::string& path) {
     }
     R1_ASSIGN(const std::string hash, Sha256OfFile(file));
     if (hash != entry["sha256"].get_ref<const std::string&>()) {
-      return damaged(name, fmt::format("its SHA-256 is {}, {} was written", hash.substr(0, 12), entry["sha256"].get<std::string>().substr(0, 12)));
+      return damaged(name, fmt::format("its SHA-256 is {}, {} was written", hash, entry["sha256"].get<std::string>()));
     }
   }
   return {};
 }
 
 Result<std::optional<CheckpointRef>> FindCheckpoint(const std::string& parent) {
-  R1_TRY(CleanCheckpointLeftovers(parent));
   R1_ASSIGN(const std::vector<CheckpointRef> all, ListCheckpoints(parent));
   if (all.empty()) return std::optional<CheckpointRef>();
   std::string first_error;

@@ -30,17 +30,18 @@ Result<std::string> SaveCheckpoint(const std::string& parent, int64_t step,
                                    const std::function<Status(const std::string& folder)>& write_files,
                                    const SaveOptions& options = {});
 
-// Compares every file with the manifest: missing, additional, other size, other hash is an error that names the file.
+// Compares the manifest with what this program writes, and every file in it with its size and hash; the error names the file.
+// Files that are not in the manifest are not looked at.
 Status VerifyCheckpoint(const std::string& path);
 
 // The newest checkpoint that verifies. A damaged newer one is reported through the log. None there: nullopt. Some there but none
-// verifies: Error kBadInput, so that nobody starts from scratch without knowing.
+// verifies: Error kBadInput, so that nobody starts from scratch without knowing. Writes nothing.
 Result<std::optional<CheckpointRef>> FindCheckpoint(const std::string& parent);
 
 // All folders named checkpoint-N, ascending by step, not verified.
 Result<std::vector<CheckpointRef>> ListCheckpoints(const std::string& parent);
 
-// Removes what killed saves left behind. SaveCheckpoint does it too.
+// Removes what killed saves left behind; for the process that trains there. SaveCheckpoint does it too.
 Status CleanCheckpointLeftovers(const std::string& parent);
 
 // Every kill point of SaveCheckpoint, in order, for tests ("checkpoint.after_files", ...).

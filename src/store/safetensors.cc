@@ -213,17 +213,20 @@ class HeaderReader {
   std::string_view where_;
 };
 
-// The tensors, in order of their data, must cover it exactly; sorts them so.
-Status CheckCover(std::vector<StoredTensor>* tensors, std::string_view data, std::string_view where) {
-  const auto by_data = [](const StoredTensor& a, const StoredTensor& b) {
+void SortByData(std::vector<StoredTensor>* tensors) {
+  const auto before = [](const StoredTensor& a, const StoredTensor& b) {
     return a.data != b.data ? a.data < b.data : a.bytes < b.bytes;  // empty tensors before the one that begins there
   };
-  if (!std::is_sorted(tensors->begin(), tensors->end(), by_data)) std::stable_sort(tensors->begin(), tensors->end(), by_data);
+  if (!std::is_sorted(tensors->begin(), tensors->end(), before)) std::stable_sort(tensors->begin(), tensors->end(), before);
+}
+
+// The tensors, in order of their data, must cover it exactly.
+Status CheckCover(const std::vector<StoredTensor>& tensors, std::string_view data, std::string_view where) {
   const auto fail = [&](int64_t offset, const std::string& message) {
     return Error{ErrorCode::kBadInput, fmt::format("{}: data byte {}: {}", where, offset, message)};
   };
   int64_t end = 0;
-  for (const StoredTensor& tensor : *tensors) {
+  for (const StoredTensor& tensor : tensors) {
     const int64_t begin = tensor.data - data.data();
     if (begin < end) return fail(begin, fmt::format("tensor {} overlaps the one before it", Quote(tensor.name)));
     if (begin > end) return fail(end, fmt::format("{} bytes before tensor {} belong to no tensor", begin - end, Quote(tensor.name)));
@@ -267,8 +270,7 @@ Result<SafetensorsFile> SafetensorsFile::Parse(std::string_view file, std::strin
   state->path = std::string(where);
   R1_TRY(HeaderReader(header, data, where).Read(&state->tensors, &state->metadata));
   std::vector<StoredTensor>& tensors = state->tensors;
-  // Duplicates before overlaps: a name given twice on one range is called what it is.
-  R1_TRY(CheckCover(&tensors, data, where));
+  SortByData(&tensors);
   state->by_name.resize(tensors.size());
   std::iota(state->by_name.begin(), state->by_name.end(), 0u);
   std::sort(state->by_name.begin(), state->by_name.end(), [&](uint32_t a, uint32_t b) { return tensors[a].name < tensors[b].name; });
@@ -276,6 +278,7 @@ Result<SafetensorsFile> SafetensorsFile::Parse(std::string_view file, std::strin
     const std::string& name = tensors[state->by_name[i]].name;
     if (name == tensors[state->by_name[i - 1]].name) return fail(fmt::format("duplicate tensor {}", Quote(name)));
   }
+  R1_TRY(CheckCover(tensors, data, where));  // after the names, so that a name given twice on one range is called what it is
   return SafetensorsFile(std::move(state));
 }
 

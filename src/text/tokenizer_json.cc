@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_map>
+#include <unordered_set>
 
 #include <nlohmann/json.hpp>
 
@@ -135,12 +137,15 @@ class Reader {
     const auto list = root.find("added_tokens");
     if (list == root.end() || list->is_null()) return {};
     if (!list->is_array()) return Bad("added_tokens is not a list");
+    std::unordered_set<std::string> seen;
     for (const Json& entry : *list) {
       R1_TRY(Known(entry, "added_tokens", {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"}));
       AddedToken token;
       const auto content = entry.find("content");
       if (content == entry.end() || !content->is_string()) return Bad("an added token has no content");
       token.content = content->get<std::string>();
+      if (token.content.empty()) return Bad("an added token is empty");
+      if (!seen.insert(token.content).second) return Bad("added token " + Quote(token.content) + " occurs twice");
       R1_ASSIGN(token.id, Id(entry.value("id", Json()), "added token " + Quote(token.content)));
       for (const char* key : {"single_word", "lstrip", "rstrip", "normalized", "special"}) {
         if (const auto flag = entry.find(key); flag != entry.end() && !flag->is_boolean()) {

@@ -52,8 +52,8 @@ void swiglu_backward(Bf16* dgu, int64_t lddgu, const float* dh, int64_t lddh, co
     if (i < f) {
       const int64_t rest = f - i;
       const GateUp d = Gradient(LoadN(dh_row + i, rest, 0), LoadN(gate_row + i, rest, 0), LoadN(up_row + i, rest, 0));
-      StoreBf16N(out + i, d.gate, rest);
-      StoreBf16N(out + f + i, d.up, rest);
+      StoreBf16N(out + i, d.gate, rest);  // up begins right behind it
+      StoreBf16(out + f + i, d.up);       // zero from rest on, and f + i + 16 <= RoundUp(2 f, 32)
     }
     for (i = 2 * f; i < padded; ++i) out[i] = Bf16{};
   }

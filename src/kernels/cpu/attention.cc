@@ -6,6 +6,7 @@
 
 #include "kernels/cpu/ops.h"
 #include "kernels/cpu/product.h"
+#include "kernels/cpu/units.h"
 
 namespace r1::kernels::R1_ISA_NAME {
 namespace {
@@ -30,36 +31,38 @@ struct ValuesRight {
   const Bf16* operator()(int64_t block, int64_t panel) const { return kv.Page(block) + offset + panel * kTileElements; }
 };
 
-// p (bf16, zero up to `padded`) of the first `visible` raw scores of a row; returns l, and m in *row_max.
-inline float SoftmaxRow(Bf16* p, const float* score, int64_t visible, int64_t padded, float scale, float* row_max) {
+constexpr float kMasked = -std::numeric_limits<float>::infinity();  // a score with p = 0
+
+// m of a row: the largest of its first `visible` raw scores, scaled.
+inline float RowMax(const float* score, int64_t visible, float scale) {
   const F16 factor = Set(scale);
-  const int64_t whole = visible / 16 * 16, rest = visible - whole;
-  F16 top = Set(-std::numeric_limits<float>::infinity());
-  F16 last = top;
-  for (int64_t j = 0; j < whole; j += 16) top = Max(top, Mul(Load(score + j), factor));
-  if (rest > 0) {
-    float masked[16];
-    Store(masked, Mul(Load(score + whole), factor));
-    last = LoadN(masked, rest, -std::numeric_limits<float>::infinity());
-    top = Max(top, last);
-  }
-  const float m = ReduceMax(top);
-  const F16 shift = Set(m);
+  F16 top = Set(kMasked);
+  int64_t j = 0;
+  for (; j + 16 <= visible; j += 16) top = Max(top, Mul(Load(score + j), factor));
+  if (j < visible) top = Max(top, KeepN(Mul(Load(score + j), factor), visible - j, kMasked));
+  return ReduceMax(top);
+}
+
+// bf16(p) of a row, zero from `visible` to `padded`; returns l.
+inline float RowExp(Bf16* p, const float* score, int64_t visible, int64_t padded, float scale, float m) {
+  const F16 factor = Set(scale), shift = Set(m);
   F16 sum = Zero();
-  for (int64_t j = 0; j < whole; j += 16) {
-    const F16 e = Exp(Sub(Mul(Load(score + j), factor), shift));
-    sum = Add(sum, e);
-    StoreBf16(p + j, e);
+  int64_t j = 0;
+  for (; j + 32 <= visible; j += 32) {
+    const F16 e0 = Exp(Sub(Mul(Load(score + j), factor), shift)), e1 = Exp(Sub(Mul(Load(score + j + 16), factor), shift));
+    sum = Add(Add(sum, e0), e1);
+    StoreFinite(p + j, e0, e1);
   }
-  int64_t done = whole;
-  if (rest > 0) {
-    const F16 e = Exp(Sub(last, shift));
-    sum = Add(sum, e);
-    StoreBf16(p + whole, e);
-    done += 16;
+  if (j < visible) {
+    const int64_t rest = visible - j;
+    const F16 e0 = Exp(Sub(KeepN(Mul(Load(score + j), factor), rest < 16 ? rest : 16, kMasked), shift));
+    F16 e1 = Zero();
+    if (rest > 16) e1 = Exp(Sub(KeepN(Mul(Load(score + j + 16), factor), rest - 16, kMasked), shift));
+    sum = Add(Add(sum, e0), e1);
+    StoreFinite(p + j, e0, e1);
+    j += 32;
   }
-  for (; done < padded; done += 16) StoreBf16(p + done, Zero());
-  *row_max = m;
+  for (; j < padded; j += 32) StoreFinite(p + j, Zero(), Zero());
   return ReduceSum(sum);
 }
 
@@ -82,16 +85,16 @@ void AttendRow(const AttentionArgs& a, int64_t row) {
   float* score = a.scratch;
   Bf16* p = reinterpret_cast<Bf16*>(score + padded);
   float* left = score + padded + padded / 2;
-  float m;
   WidenLeft(left, a.q + row * a.ldq, dk / kBlock);
   FmaRows<1>(left, 0, KeysRight{a.kv, dk * kPanel}, 0, dk / kBlock, score, 0, RoundUp(visible, 16), false);
-  const float l = SoftmaxRow(p, score, visible, padded, a.scale, &m);
+  const float m = RowMax(score, visible, a.scale);
+  const float l = RowExp(p, score, visible, padded, a.scale, m);
   float y[kOutColumns];
   WidenLeft(score, p, padded / kBlock);
   for (int64_t column = 0; column < a.d_v; column += kOutColumns) {
     const int64_t columns = a.d_v - column < kOutColumns ? a.d_v - column : kOutColumns;
     const ValuesRight values{a.kv, kPagePositions * dk + column / kPanel * kTileElements};
-    FmaRows<1>(score, 0, values, 0, padded / kBlock, y, 0, RoundUp(columns, 16), false);
+    FmaRows<1>(score, 0, values, 0, padded / kBlock, y, 0, RoundUp(columns, 16), false, (visible - padded + 33) / 2);
     Normalize(a.out + row * a.ldo + column, y, l, columns);
   }
   if (a.max != nullptr) a.max[row] = m;
@@ -107,8 +110,15 @@ void AttendBlock(const AttentionArgs& a, int64_t first, int64_t rows) {
   float sum[kBlockRows], row_max[kBlockRows];
   Multiply(Product<KeysRight>{a.q + first * a.ldq, a.ldq, KeysRight{a.kv, dk * kPanel}, score, padded, rows, padded,
                               dk / kBlock, false});
-  for (int64_t i = 0; i < rows; ++i) {
-    sum[i] = SoftmaxRow(p + i * padded, score + i * padded, a.first_position + first + i + 1, padded, a.scale, &row_max[i]);
+  const int64_t visible = a.first_position + first + 1;
+  constexpr int64_t kGroup = 8;  // rows whose scores are still in the first cache for the second pass
+  for (int64_t group = 0; group < rows; group += kGroup) {
+    const int64_t end = group + kGroup < rows ? group + kGroup : rows;
+    for (int64_t i = group; i < end; ++i) row_max[i] = RowMax(score + i * padded, visible + i, a.scale);
+    for (int64_t i = group; i < end; ++i) {
+      sum[i] = RowExp(p + i * padded, score + i * padded, visible + i, padded, a.scale, row_max[i]);
+      KeepTilesAwake();
+    }
   }
   for (int64_t column = 0; column < a.d_v; column += kOutColumns) {
     const int64_t columns = a.d_v - column < kOutColumns ? a.d_v - column : kOutColumns;

@@ -127,9 +127,9 @@ class Backward {
       const int64_t columns = q1 - query < kColumns ? q1 - query : kColumns;
       Multiply(Product<PackedRight>{k, ldk, {q_columns_ + query * dk, dk * kPanel}, score, kColumns, 32, columns, dk / 32, false});
       Multiply(Product<PackedRight>{v, ldv, {dout_columns_ + query * dv, dv * kPanel}, dp, kColumns, 32, columns, dv / 32, false});
-      for (int64_t c = 0; c < columns; c += 16) {
-        const bool diagonal = query + c < key + 32;
-        Elementwise(score + c, dp + c, kColumns, key, query + c, q0, diagonal);
+      for (int64_t c = 0; c < columns; c += 32) {
+        if (query + c == key) Elementwise<true>(score + c, dp + c, kColumns, key, query + c, q0);
+        else Elementwise<false>(score + c, dp + c, kColumns, key, query + c, q0);
       }
     }
     const int64_t rows = whole ? 32 : a_.t - key, blocks = (q1 - begin) / 32, at = begin - q0;
@@ -140,24 +140,36 @@ class Backward {
                                   a_.d_qk, blocks, true});
   }
 
-  // 32 keys x 16 queries of P and dS, to both layouts.
-  void Elementwise(const float* score, const float* dp, int64_t ld, int64_t key, int64_t query, int64_t q0, bool diagonal) {
-    const F16 m = Load(max_ + query), inverse = Load(inverse_sum_ + query), delta = Load(delta_ + query);
+  // 32 keys x 32 queries of P and dS, to both layouts.
+  template <bool Diagonal>
+  void Elementwise(const float* score, const float* dp, int64_t ld, int64_t key, int64_t query, int64_t q0) {
     const F16 scale = Set(a_.scale);
+    F16 m[2], inverse[2], delta[2];
+    for (int64_t half = 0; half < 2; ++half) {
+      m[half] = Load(max_ + query + 16 * half);
+      inverse[half] = Load(inverse_sum_ + query + 16 * half);
+      delta[half] = Load(delta_ + query + 16 * half);
+    }
     Bf16* p_out = p_ + query - q0;
     Bf16* ds_out = ds_ + query - q0;
     Bf16* packed = ds_packed_ + (query - q0) * shape_.t_padded + key * 16;
     for (int64_t row = 0; row < 32; row += 2) {
-      U16 pair[2];
+      if (row % 8 == 0) KeepTilesAwake();
+      Near p[2][2], ds[2][2];
       for (int64_t i = 0; i < 2; ++i) {
-        F16 p = Mul(Exp(Sub(Mul(Load(score + (row + i) * ld), scale), m)), inverse);
-        if (diagonal) p = Mul(p, Load(kStep.value + 32 + (query - key) - (row + i)));
-        const F16 ds = Mul(Mul(p, Sub(Load(dp + (row + i) * ld), delta)), scale);
-        pair[i] = Rounded(ds);
-        StoreLow(ds_out + (row + i) * shape_.queries, pair[i]);
-        StoreBf16(p_out + (row + i) * shape_.queries, p);
+        for (int64_t half = 0; half < 2; ++half) {
+          const int64_t at = (row + i) * ld + 16 * half;
+          F16 x = Mul(Exp(Sub(Mul(Load(score + at), scale), m[half])), inverse[half]);
+          if constexpr (Diagonal) x = Mul(x, Load(kStep.value + 32 + 16 * half - (row + i)));
+          p[i][half] = RoundFinite(x);
+          ds[i][half] = RoundFinite(Mul(Mul(x, Sub(Load(dp + at), delta[half])), scale));
+        }
+        StoreFinite(p_out + (row + i) * shape_.queries, p[i][0], p[i][1]);
+        StoreFinite(ds_out + (row + i) * shape_.queries, ds[i][0], ds[i][1]);
       }
-      StoreUnits(packed + row * 16, Merge(pair[0], pair[1]));
+      for (int64_t half = 0; half < 2; ++half) {
+        StoreUnits(packed + 16 * half * shape_.t_padded + row * 16, MergeFinite(ds[0][half], ds[1][half]));
+      }
     }
   }
 

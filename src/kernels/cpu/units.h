@@ -63,6 +63,16 @@ HWY_INLINE U16 Rounded(F16 x) {
   }
   return r;
 }
+#if defined(R1_ISA_avx512) || defined(R1_ISA_amx)
+// The high half of each unit is the float rounded to bf16; NaN of arithmetic stays NaN, the low half is anything.
+HWY_INLINE U16 NearHigh(F16 x) {
+  const TagU du;
+  const auto u = hn::BitCast(du, x.v[0]);
+  U16 r;
+  r.v[0] = hn::Add(hn::Add(u, hn::Set(du, 0x7fff)), hn::And(hn::ShiftRight<16>(u), hn::Set(du, 1)));
+  return r;
+}
+#endif
 HWY_INLINE U16 Merge(U16 low, U16 high) {
   for (int i = 0; i < kParts; ++i) low.v[i] = hn::Or(low.v[i], hn::ShiftLeft<16>(high.v[i]));
   return low;
@@ -124,5 +134,31 @@ inline void StoreLow(Bf16* p, U16 a) {
 #endif
 }
 inline int64_t Clamp16(int64_t n) { return n < 0 ? 0 : n < 16 ? n : 16; }
+
+// Rounding for numbers that are results of arithmetic, whose NaN have no payload that the rounding could carry away.
+#if defined(R1_ISA_avx512) || defined(R1_ISA_amx)
+using Near = U16;  // the high halves are the bf16
+R1_VEC_INLINE Near RoundFinite(F16 x) { return NearHigh(x); }
+R1_VEC_INLINE void StoreFinite(Bf16* p, Near a, Near b) {
+  alignas(64) static constexpr uint16_t kHighHalves[32] = {1,  3,  5,  7,  9,  11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31,
+                                                           33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63};
+  const __m512i index = _mm512_load_si512(kHighHalves);
+  _mm512_storeu_si512(p, _mm512_permutex2var_epi16(a.v[0].raw, index, b.v[0].raw));
+}
+R1_VEC_INLINE U16 MergeFinite(Near low, Near high) {
+  U16 r;
+  r.v[0].raw = _mm512_mask_blend_epi16(0xaaaaaaaau, _mm512_srli_epi32(low.v[0].raw, 16), high.v[0].raw);
+  return r;
+}
+#else
+using Near = U16;  // the low halves are the bf16
+R1_VEC_INLINE Near RoundFinite(F16 x) { return Rounded(x); }
+R1_VEC_INLINE void StoreFinite(Bf16* p, Near a, Near b) {
+  StoreLow(p, a);
+  StoreLow(p + 16, b);
+}
+R1_VEC_INLINE U16 MergeFinite(Near low, Near high) { return Merge(low, high); }
+#endif
+R1_VEC_INLINE void StoreFinite(Bf16* p, F16 a, F16 b) { StoreFinite(p, RoundFinite(a), RoundFinite(b)); }
 
 }  // namespace r1::kernels::R1_ISA_NAME

@@ -1,0 +1,205 @@
+// r1 generate: what a model answers to a prompt, streamed, or several samples of it.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/utf8.h"
+#include "cli/commands.h"
+#include "cli/model_source.h"
+#include "cli/output.h"
+#include "infer/rollout.h"
+#include "world/words.h"
+
+namespace r1::cli {
+namespace {
+
+struct GenerateConfig {
+  SamplingConfig sampling;
+  int64_t num_generations = 1;
+  int64_t max_completion_length = 150;
+  int64_t seed = 0;
+  bool stream = true;
+  bool as_is = false;
+  bool show_thinking = true;
+  int64_t threads = 0;
+
+  template <class V>
+  void Fields(V& v) {
+    sampling.Fields(v);
+    v("num_generations", num_generations, "answers to sample");
+    v("max_completion_length", max_completion_length, "longest answer, tokens");
+    v("seed", seed, "of the random numbers: the same seed gives the same answers, on any machine and with any number of threads");
+    v("stream", stream, "print a single answer word by word as it is sampled");
+    v("as_is", as_is, "the prompt is complete, with its markers (<|begin|><|user|> ... <|assistant|>): put none around it");
+    v("show_thinking", show_thinking, "print what stands between <think> and </think>");
+    v("threads", threads, "threads to compute with; 0: all cores. Changes the speed only");
+  }
+};
+
+Status Validate(const GenerateConfig& config) {
+  R1_TRY(ValidateSamplingConfig(config.sampling, "command line"));
+  const auto outside = [](const char* name, int64_t value, int64_t low, int64_t high) {
+    return Error{ErrorCode::kUsage, fmt::format("--{}: {} is not in {} .. {}", name, value, low, high)};
+  };
+  if (config.num_generations < 1 || config.num_generations > 65536) return outside("num-generations", config.num_generations, 1, 65536);
+  if (config.max_completion_length < 1 || config.max_completion_length > (1 << 20)) return outside("max-completion-length", config.max_completion_length, 1, 1 << 20);
+  if (config.seed < 0) return Error{ErrorCode::kUsage, "--seed: must be 0 or more"};
+  return {};
+}
+
+// Prints tokens as text; keeps back bytes that do not yet make a whole character. Thinking is dim on a terminal, or left out.
+class Writer {
+ public:
+  Writer(const Tokenizer& tokenizer, bool show_thinking)
+      : tokenizer_(tokenizer),
+        think_(tokenizer.IdOf(kThinkMarker)),
+        end_think_(tokenizer.IdOf(kEndThinkMarker)),
+        end_(tokenizer.IdOf(kEndMarker)),
+        show_thinking_(show_thinking),
+        colour_(isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr) {}
+
+  void Add(int32_t token) {
+    if (token == end_) return;
+    if (token == think_) {
+      thinking_ = true;
+      if (show_thinking_ && colour_) Print("\x1b[2m");
+    }
+    if (show_thinking_ || !thinking_) Text(tokenizer_.TextOf(token));
+    if (token == end_think_) {
+      if (show_thinking_ && colour_) Print("\x1b[0m");
+      thinking_ = false;
+    }
+    std::fflush(stdout);
+  }
+
+  void Finish() {
+    if (!pending_.empty()) Print("\xEF\xBF\xBD");  // a character that was never completed
+    if (thinking_ && show_thinking_ && colour_) Print("\x1b[0m");
+    Print("\n");
+    pending_.clear();
+    thinking_ = false;
+  }
+
+ private:
+  void Text(const std::string& bytes) {
+    pending_ += bytes;
+    size_t done = 0;
+    while (done < pending_.size()) {
+      const std::string_view rest = std::string_view(pending_).substr(done);
+      const int length = Utf8Length(rest);
+      if (length == 0 && rest.size() < 4 && (static_cast<unsigned char>(rest[0]) & 0xc0) == 0xc0) break;  // may still become one
+      // Control characters of a model's making must not move the terminal.
+      const bool control = length == 1 && static_cast<unsigned char>(rest[0]) < 0x20 && rest[0] != '\n' && rest[0] != '\t';
+      Print(length == 0 || control ? std::string_view("\xEF\xBF\xBD") : rest.substr(0, static_cast<size_t>(length)));
+      done += static_cast<size_t>(std::max(length, 1));
+    }
+    pending_.erase(0, done);
+  }
+
+  const Tokenizer& tokenizer_;
+  int32_t think_, end_think_, end_;
+  bool show_thinking_, colour_;
+  bool thinking_ = false;
+  std::string pending_;
+};
+
+Result<std::string> ReadPrompt(const Invocation& invocation) {
+  const bool given = invocation.positionals.size() > 1 && invocation.positionals[1] != "-";
+  if (given) return invocation.positionals[1];
+  if (invocation.positionals.size() < 2 && isatty(STDIN_FILENO) != 0) return Error{ErrorCode::kUsage, "PROMPT is missing: give it after the model, or on standard input"};
+  constexpr size_t kMostBytes = size_t{16} << 20;
+  std::string text;
+  char buffer[65536];
+  for (size_t n; (n = std::fread(buffer, 1, sizeof buffer, stdin)) > 0;) {
+    text.append(buffer, n);
+    if (text.size() > kMostBytes) return Error{ErrorCode::kBadInput, "the prompt on standard input is longer than 16 MiB"};
+  }
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+Result<int> Run(const GenerateConfig& config, const Invocation& invocation) {
+  R1_TRY(Validate(config));
+  R1_ASSIGN(const std::unique_ptr<ThreadPool> pool, MakePool(config.threads));
+  R1_ASSIGN(const std::string prompt, ReadPrompt(invocation));
+  R1_ASSIGN(const OpenedModel opened, OpenModel(invocation.positionals[0], *pool));
+  InstallInterruptHandler();
+  RolloutRequest request{PromptTokens(opened.tokenizer, prompt, config.as_is), 0, config.num_generations};
+  RolloutOptions options;
+  options.sampling = config.sampling;
+  options.max_new_tokens = config.max_completion_length;
+  options.stop = opened.stop;
+  options.token_limit = opened.tokenizer.size();
+  options.seed = static_cast<uint64_t>(config.seed);
+  Writer writer(opened.tokenizer, config.show_thinking);
+  const bool streaming = config.stream && config.num_generations == 1 && !invocation.json;
+  if (streaming) {
+    options.on_token = [&](size_t, int64_t, int32_t token) {
+      writer.Add(token);
+      return !Interrupted();
+    };
+  }
+  RolloutEngine engine(opened.model, *pool);
+  const auto began = std::chrono::steady_clock::now();
+  R1_ASSIGN(const auto results, engine.Run({request}, options));
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  if (streaming) writer.Finish();
+  if (Interrupted()) return Error{ErrorCode::kInterrupted, "interrupted"};
+  int64_t tokens = 0;
+  nlohmann::ordered_json completions = nlohmann::ordered_json::array();
+  for (const Completion& completion : results[0]) {
+    const auto n = static_cast<int64_t>(completion.tokens.size());
+    tokens += n;
+    double logp = 0;
+    for (const float value : completion.logp) logp += static_cast<double>(value);
+    if (invocation.json) {
+      completions.push_back({{"text", opened.tokenizer.Decode(completion.tokens)},
+                             {"tokens", n},
+                             {"finish_reason", completion.finish == FinishReason::kStop ? "stop" : "length"},
+                             {"logprob", logp},
+                             {"mean_entropy", n > 0 ? completion.entropy_sum / static_cast<double>(n) : 0.0}});
+    } else if (!streaming) {
+      for (const int32_t token : completion.tokens) writer.Add(token);
+      writer.Finish();
+    }
+  }
+  if (invocation.json) {
+    PrintJson({{"model", opened.folder},
+               {"prompt", prompt},
+               {"prompt_tokens", request.prompt.size()},
+               {"completions", completions},
+               {"seconds", seconds},
+               {"tokens_per_second", seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0}});
+  } else {
+    LogInfo(fmt::format("{} prompt and {} new tokens in {:.2f} s", request.prompt.size(), tokens, seconds));
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command GenerateCommand() {
+  Command command;
+  command.name = "generate";
+  command.group = "Use a model";
+  command.summary = "print what a model answers to a prompt";
+  command.description =
+      "Reads a model folder, a checkpoint, or a stage folder of a run (then its newest checkpoint) and samples answers. The prompt is "
+      "taken as a user's text: whatever it contains, it cannot forge the model's markers. Thinking is shown dim on a terminal.";
+  command.examples = {{"r1 generate runs/zero/rl 'pick 14 8 20 3 5 sum 42'", "one answer, word by word"},
+                      {"echo 'pick 14 8 20 3 5 sum 42' | r1 generate runs/zero/rl --temperature 0", "the prompt from standard input, always the likeliest word"},
+                      {"r1 generate runs/zero/rl 'pick 14 8 20 3 5 sum 42' --num-generations 16 --json", "sixteen answers for a script"}};
+  command.positionals = {{"MODEL", "a model folder, a checkpoint, or a stage folder of a run"}, {"PROMPT", "what to ask; '-' or nothing: standard input", false}};
+  command.reports = true;
+  Bind(command, Run);
+  return command;
+}
+
+}  // namespace r1::cli

@@ -1,0 +1,111 @@
+#include "cli/recipe_run.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/config.h"
+#include "base/files.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "base/quote.h"
+#include "cli/output.h"
+#include "recipe/run.h"
+
+namespace r1::cli {
+namespace {
+
+Status CheckThreads(int64_t threads) {
+  constexpr int64_t kMostThreads = 1024;
+  if (threads >= 0 && threads <= kMostThreads) return {};
+  return Error{ErrorCode::kUsage, fmt::format("--threads: {} is not in 0 .. {} (0: all cores)", threads, kMostThreads)};
+}
+
+// Folders in which recipes are looked for.
+std::vector<std::string> RecipeFolders() {
+  std::vector<std::string> folders = {"recipes"};
+  char buffer[4096];
+  const ssize_t length = readlink("/proc/self/exe", buffer, sizeof buffer);
+  if (length > 0 && length < static_cast<ssize_t>(sizeof buffer)) {
+    const std::string bin = ParentOf(std::string(buffer, static_cast<size_t>(length)));
+    folders.push_back(JoinPath(bin, "../share/r1/recipes"));
+    folders.push_back(JoinPath(bin, "../../recipes"));  // build/release/r1
+  }
+  return folders;
+}
+
+}  // namespace
+
+Result<std::string> FindRecipe(const std::string& name) {
+  if (Exists(name) && !IsDir(name)) return name;
+  std::vector<std::string> known;
+  for (const std::string& folder : RecipeFolders()) {
+    if (name.find('/') == std::string::npos) {
+      for (const std::string& file : {name, name + ".toml"}) {
+        if (const std::string path = JoinPath(folder, file); Exists(path) && !IsDir(path)) return path;
+      }
+    }
+    const Result<std::vector<std::string>> files = IsDir(folder) ? ListDir(folder) : Result<std::vector<std::string>>(std::vector<std::string>{});
+    if (!files.ok() || !known.empty()) continue;
+    for (const std::string& file : *files) {
+      if (file.ends_with(".toml")) known.push_back(file.substr(0, file.size() - 5));
+    }
+  }
+  const std::string nearest = NearestName(name, known);
+  std::string hint = known.empty() ? "" : fmt::format("; there are {}", fmt::join(known, ", "));
+  if (!nearest.empty()) hint = fmt::format("; did you mean {}?", Quote(nearest));
+  return Error{ErrorCode::kBadInput, fmt::format("{}: no such recipe{}", Quote(name), hint)};
+}
+
+std::vector<std::pair<std::string, std::string>> StageOverrides(const std::string& stage, const FieldList& fields, const std::vector<std::string>& given) {
+  std::vector<std::pair<std::string, std::string>> overrides;
+  const FieldList own = [] {
+    static RunSettings settings;
+    return CollectFields(settings);
+  }();
+  for (const std::string& name : given) {
+    const Field* field = FindField(fields, name);
+    if (field == nullptr || FindField(own, name) != nullptr) continue;
+    const bool of_recipe = name == "seed" || name == "name" || name.rfind("model.", 0) == 0 || name.rfind("tokenizer.", 0) == 0;
+    overrides.emplace_back(of_recipe ? name : stage + "." + name, FieldText(*field));
+  }
+  return overrides;
+}
+
+Result<int> RunRecipeCommand(Recipe& recipe, const RunSettings& settings, const Invocation& invocation) {
+  R1_TRY(CheckThreads(settings.threads));
+  if (settings.explain && !invocation.json) {
+    R1_ASSIGN(const std::string plan, PlanText(recipe, settings.threads));
+    Print(plan + "\n");
+  }
+  InstallInterruptHandler();
+  RunOptions options;
+  options.output_dir = settings.output_dir;
+  options.threads = settings.threads;
+  options.quiet = invocation.json;
+  options.command = invocation.command_line;
+  R1_ASSIGN(const RunOutcome outcome, RunRecipe(recipe, options));
+  if (!invocation.json) {
+    Print(fmt::format("run     {}\nresults {}\nreport  {}\n", outcome.folder, outcome.results_path, outcome.report_path));
+    return 0;
+  }
+  R1_ASSIGN(const nlohmann::json results, ReadJsonFile(outcome.results_path));
+  PrintJson({{"folder", outcome.folder}, {"results_path", outcome.results_path}, {"report", outcome.report_path}, {"results", results}});
+  return 0;
+}
+
+Result<int> DryRunRecipe(Recipe& recipe, const RunSettings& settings, const Invocation& invocation) {
+  R1_TRY(CheckThreads(settings.threads));
+  if (invocation.json) {
+    PrintJson(FieldsToJson(RecipeFields(recipe)));
+  } else if (settings.explain) {
+    R1_ASSIGN(const std::string plan, PlanText(recipe, settings.threads));
+    Print(plan);
+  } else {
+    Print(RecipeToToml(recipe));
+  }
+  return 0;
+}
+
+}  // namespace r1::cli

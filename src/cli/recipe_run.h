@@ -1,0 +1,41 @@
+// What the commands that train share: run, pretrain and rl all run a recipe, the last two one of a single stage.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/fields.h"
+#include "cli/command.h"
+#include "recipe/recipe.h"
+
+namespace r1::cli {
+
+struct RunSettings {
+  std::string output_dir;
+  int64_t threads = 0;
+  bool explain = false;
+
+  template <class V>
+  void Fields(V& v) {
+    v("output_dir", output_dir, "folder of the run; if it is there, the run goes on where it stopped. If not given: runs/NAME-seedSEED");
+    v("threads", threads, "threads to compute with; 0: all cores. Changes the speed only, never the result");
+    v("explain", explain, "first print the plan: sizes, memory, tokens and updates of each stage, expected time; with --dry-run only that");
+  }
+};
+
+// Runs, prints the report's place (or the results as JSON), and says how to go on after an interrupt.
+Result<int> RunRecipeCommand(Recipe& recipe, const RunSettings& settings, const Invocation& invocation);
+// Prints the resolved recipe, or the plan with `explain`.
+Result<int> DryRunRecipe(Recipe& recipe, const RunSettings& settings, const Invocation& invocation);
+
+// A recipe of one stage made from what a file or the command line set: names that start with "model." and `seed` stand for themselves, the others
+// get the stage's name in front. fields: of the command's config, whose present values count.
+std::vector<std::pair<std::string, std::string>> StageOverrides(const std::string& stage, const FieldList& fields, const std::vector<std::string>& given);
+
+// Where a recipe named on the command line is: the path itself, else recipes/NAME.toml here, beside the program's build folder, or
+// where `make install` puts recipes. Error kBadInput names the near ones.
+Result<std::string> FindRecipe(const std::string& name);
+
+}  // namespace r1::cli
