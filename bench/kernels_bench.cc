@@ -1,7 +1,8 @@
-// Speed of the products, packing and attention of every kernel table this machine runs, on one thread.
-// Matrix tiles run at two speeds on some virtual machines, changing within milliseconds. Each measurement is therefore taken
-// in short slices, and between them a probe measures what the tiles can do at that moment: `peak` is the probe (2 x 2 tiles,
-// one load from the first cache for every product), `share` the ratio of both. Compare shares, not rates.
+// Speed of the products, packing and attention of every kernel table this machine runs, on one
+// thread. Matrix tiles run at two speeds on some virtual machines, changing within milliseconds.
+// Each measurement is therefore taken in short slices, and between them a probe measures what the
+// tiles can do at that moment: `peak` is the probe (2 x 2 tiles, one load from the first cache for
+// every product), `share` the ratio of both. Compare shares, not rates.
 #include <benchmark/benchmark.h>
 #include <time.h>
 
@@ -64,7 +65,8 @@ struct alignas(64) TileConfig {
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
-// Floating-point operations a second of the tiles now, over about 30 microseconds. The caller's tile shapes are kept.
+// Floating-point operations a second of the tiles now, over about 30 microseconds. The caller's
+// tile shapes are kept.
 __attribute__((target("amx-tile,amx-bf16"))) double TilePeak() {
   static const Aligned<Bf16> operands = RandomBf16(4 * 512);
   TileConfig before, full;
@@ -101,7 +103,8 @@ double TilePeak() { return 0; }
 #endif
 
 // Runs `work` (of `flops` operations) in slices of about 200 microseconds with a probe after each.
-void Measure(benchmark::State& state, const KernelTable& table, double flops, double items, const std::function<void()>& work) {
+void Measure(benchmark::State& state, const KernelTable& table, double flops, double items,
+             const std::function<void()>& work) {
   SetFloatMode();
   const bool tiles = std::string(table.isa) == "amx";
   work();
@@ -131,12 +134,14 @@ void Measure(benchmark::State& state, const KernelTable& table, double flops, do
 void Gemm(benchmark::State& state, const KernelTable* table, int64_t m, int64_t n, int64_t k) {
   const Aligned<Bf16> a = RandomBf16(m * RoundUp(k, 32)), b = RandomBf16(PackedElements(k, n));
   Aligned<float> c(m * n);
-  Measure(state, *table, 2.0 * static_cast<double>(m * n * k), 0,
-          [&] { table->gemm({a.data, RoundUp(k, 32), b.data, c.data, n, m, n, k, false}); });
+  Measure(state, *table, 2.0 * static_cast<double>(m * n * k), 0, [&] {
+    table->gemm({a.data, RoundUp(k, 32), b.data, c.data, n, m, n, k, false});
+  });
 }
 
 // One item is one element packed.
-void Pack(benchmark::State& state, const KernelTable* table, const std::string& which, int64_t n, int64_t k) {
+void Pack(benchmark::State& state, const KernelTable* table, const std::string& which, int64_t n,
+          int64_t k) {
   const Aligned<float> w = RandomFloat(n * k);
   const Aligned<Bf16> x = RandomBf16(n * k);
   Aligned<Bf16> out(PackedElements(k, n) + PackedElements(n, k));
@@ -149,57 +154,114 @@ void Pack(benchmark::State& state, const KernelTable* table, const std::string& 
   });
 }
 
-// Sequences and heads differ, so that the keys and values come from the second cache or further, as in use.
+// Sequences and heads differ, so that the keys and values come from the second cache or further, as
+// in use.
 struct Heads {
   Heads(const KernelTable& table, int64_t count, int64_t t, int64_t d_qk, int64_t d_v)
-      : t(t), d_qk(d_qk), d_v(d_v), ld(RoundUp(d_qk, 32)), ldv(RoundUp(d_v, 32)), elements(PageElements(d_qk, d_v) * (RoundUp(t, 32) / 32)),
-        q(RandomBf16(count * t * ld)), k(RandomBf16(count * t * ld)), v(RandomBf16(count * t * ldv)), pages(count * elements),
-        out(count * t * d_v), dout(RandomFloat(t * d_v)), max(count * t), sum(count * t), dq(t * d_qk), dk(t * d_qk), dv(t * d_v),
+      : t(t),
+        d_qk(d_qk),
+        d_v(d_v),
+        ld(RoundUp(d_qk, 32)),
+        ldv(RoundUp(d_v, 32)),
+        elements(PageElements(d_qk, d_v) * (RoundUp(t, 32) / 32)),
+        q(RandomBf16(count * t * ld)),
+        k(RandomBf16(count * t * ld)),
+        v(RandomBf16(count * t * ldv)),
+        pages(count * elements),
+        out(count * t * d_v),
+        dout(RandomFloat(t * d_v)),
+        max(count * t),
+        sum(count * t),
+        dq(t * d_qk),
+        dk(t * d_qk),
+        dv(t * d_v),
         scratch(std::max(AttentionScratch(t, 0), AttentionBackwardScratch(t, d_qk, d_v))) {
     for (int64_t i = 0; i < count; ++i) {
       for (int64_t p = 0; p < t; ++p) {
-        table.append_kv(pages.data + i * elements + p / 32 * PageElements(d_qk, d_v), p, k.data + (i * t + p) * ld, v.data + (i * t + p) * ldv,
-                        d_qk, d_v);
+        table.append_kv(pages.data + i * elements + p / 32 * PageElements(d_qk, d_v), p,
+                        k.data + (i * t + p) * ld, v.data + (i * t + p) * ldv, d_qk, d_v);
       }
       Forward(table, i, 0, t);
     }
   }
   void Forward(const KernelTable& table, int64_t i, int64_t first, int64_t rows) {
-    table.attention({.q = q.data + (i * t + first) * ld, .ldq = ld, .kv = {.base = pages.data + i * elements, .stride = PageElements(d_qk, d_v)},
-                     .rows = rows, .first_position = first, .d_qk = d_qk, .d_v = d_v, .scale = 0.1f, .out = out.data + (i * t + first) * d_v,
-                     .ldo = d_v, .max = max.data + i * t + first, .sum = sum.data + i * t + first, .scratch = scratch.data});
+    table.attention({.q = q.data + (i * t + first) * ld,
+                     .ldq = ld,
+                     .kv = {.base = pages.data + i * elements, .stride = PageElements(d_qk, d_v)},
+                     .rows = rows,
+                     .first_position = first,
+                     .d_qk = d_qk,
+                     .d_v = d_v,
+                     .scale = 0.1f,
+                     .out = out.data + (i * t + first) * d_v,
+                     .ldo = d_v,
+                     .max = max.data + i * t + first,
+                     .sum = sum.data + i * t + first,
+                     .scratch = scratch.data});
   }
   void Backward(const KernelTable& table, int64_t i) {
-    table.attention_backward({.q = q.data + i * t * ld, .k = k.data + i * t * ld, .v = v.data + i * t * ldv, .ldq = ld, .ldk = ld, .ldv = ldv,
-                              .out = out.data + i * t * d_v, .ldo = d_v, .dout = dout.data, .lddo = d_v, .max = max.data + i * t,
-                              .sum = sum.data + i * t, .t = t, .d_qk = d_qk, .d_v = d_v, .scale = 0.1f, .dq = dq.data, .dk = dk.data,
-                              .dv = dv.data, .lddq = d_qk, .lddk = d_qk, .lddv = d_v, .scratch = scratch.data});
+    table.attention_backward({.q = q.data + i * t * ld,
+                              .k = k.data + i * t * ld,
+                              .v = v.data + i * t * ldv,
+                              .ldq = ld,
+                              .ldk = ld,
+                              .ldv = ldv,
+                              .out = out.data + i * t * d_v,
+                              .ldo = d_v,
+                              .dout = dout.data,
+                              .lddo = d_v,
+                              .max = max.data + i * t,
+                              .sum = sum.data + i * t,
+                              .t = t,
+                              .d_qk = d_qk,
+                              .d_v = d_v,
+                              .scale = 0.1f,
+                              .dq = dq.data,
+                              .dk = dk.data,
+                              .dv = dv.data,
+                              .lddq = d_qk,
+                              .lddk = d_qk,
+                              .lddv = d_v,
+                              .scratch = scratch.data});
   }
   int64_t t, d_qk, d_v, ld, ldv, elements;
   Aligned<Bf16> q, k, v, pages, out;
   Aligned<float> dout, max, sum, dq, dk, dv, scratch;
 };
 
-// One item is one query row (a token in a head). Operations are those of the visible half of the scores.
-void Attention(benchmark::State& state, const KernelTable* table, const std::string& which, int64_t t, int64_t d_qk, int64_t d_v) {
+// One item is one query row (a token in a head). Operations are those of the visible half of the
+// scores.
+void Attention(benchmark::State& state, const KernelTable* table, const std::string& which,
+               int64_t t, int64_t d_qk, int64_t d_v) {
   const bool decode = which.substr(0, 6) == "decode", backward = which == "backward";
-  const int64_t count = which == "decode" ? 1024 : which == "decode_l2" ? 32 : 16;  // 1024: 256 sequences of 4 heads, beyond the second cache
+  const int64_t count = which == "decode" ? 1024
+                        : which == "decode_l2"
+                            ? 32
+                            : 16;  // 1024: 256 sequences of 4 heads, beyond the second cache
   Heads heads(*table, count, t, d_qk, d_v);
   const double rows = static_cast<double>(decode ? count : count * t);
   const double keys = static_cast<double>(decode ? t : (t + 1) / 2.0);
-  const double products = backward ? 3.0 * static_cast<double>(d_qk) + 2.0 * static_cast<double>(d_v) : static_cast<double>(d_qk + d_v);
+  const double products = backward
+                              ? 3.0 * static_cast<double>(d_qk) + 2.0 * static_cast<double>(d_v)
+                              : static_cast<double>(d_qk + d_v);
   Measure(state, *table, 2 * rows * keys * products, rows, [&] {
     for (int64_t i = 0; i < count; ++i) {
-      if (decode) heads.Forward(*table, i, t - 1, 1);
-      else if (backward) heads.Backward(*table, i);
-      else heads.Forward(*table, i, 0, t);
+      if (decode)
+        heads.Forward(*table, i, t - 1, 1);
+      else if (backward)
+        heads.Backward(*table, i);
+      else
+        heads.Forward(*table, i, 0, t);
     }
   });
 }
 
 void Register() {
   const auto add = [](const std::string& name, auto function, auto... args) {
-    benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) { function(state, args...); })->UseManualTime()->MinTime(0.2);
+    benchmark::RegisterBenchmark(name.c_str(),
+                                 [=](benchmark::State& state) { function(state, args...); })
+        ->UseManualTime()
+        ->MinTime(0.2);
   };
   for (const char* const* isa = AvailableIsas(); *isa != nullptr; ++isa) {
     const KernelTable* table = KernelsFor(*isa);
@@ -210,20 +272,25 @@ void Register() {
       return out;
     };
     for (int64_t m : {1, 4, 8, 16, 64, 256, 1024}) {
-      for (auto [n, k] : {std::pair<int64_t, int64_t>{128, 128}, {512, 128}, {128, 512}, {1024, 256}}) {
+      for (auto [n, k] :
+           {std::pair<int64_t, int64_t>{128, 128}, {512, 128}, {128, 512}, {1024, 256}}) {
         add(prefix + "gemm" + dims(m, n, k), Gemm, table, m, n, k);
       }
     }
     for (const char* which : {"nk", "kn", "kn_bf16", "transpose", "to_bf16"}) {
-      add(prefix + "pack/" + which + dims(512, 128), Pack, table, std::string(which), int64_t{512}, int64_t{128});
+      add(prefix + "pack/" + which + dims(512, 128), Pack, table, std::string(which), int64_t{512},
+          int64_t{128});
     }
     for (auto [t, d_qk] : {std::pair<int64_t, int64_t>{256, 32}, {96, 48}, {40, 32}}) {
-      add(prefix + "attention/forward" + dims(t, d_qk, 32), Attention, table, std::string("forward"), t, d_qk, int64_t{32});
-      add(prefix + "attention/backward" + dims(t, d_qk, 32), Attention, table, std::string("backward"), t, d_qk, int64_t{32});
+      add(prefix + "attention/forward" + dims(t, d_qk, 32), Attention, table,
+          std::string("forward"), t, d_qk, int64_t{32});
+      add(prefix + "attention/backward" + dims(t, d_qk, 32), Attention, table,
+          std::string("backward"), t, d_qk, int64_t{32});
     }
     for (int64_t d_qk : {32, 64}) {
       for (const char* which : {"decode", "decode_l2"}) {
-        add(prefix + "attention/" + which + dims(80, d_qk, 32), Attention, table, std::string(which), int64_t{80}, d_qk, int64_t{32});
+        add(prefix + "attention/" + which + dims(80, d_qk, 32), Attention, table,
+            std::string(which), int64_t{80}, d_qk, int64_t{32});
       }
     }
   }

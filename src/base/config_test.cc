@@ -64,11 +64,27 @@ TEST(Toml, Refuses) {
   EXPECT_NE(TomlError("x = \"\xff\"").find("run.toml:1:"), std::string::npos);
   std::string deep = "a";
   for (int i = 0; i < 500000; ++i) deep += ".a";
-  EXPECT_EQ(TomlError(deep + " = 1"), "run.toml: a key with more than 1000 dots");
+  EXPECT_EQ(TomlError(deep + " = 1"), "run.toml:1:2002: a key with more than 1000 dots");
   EXPECT_EQ(TomlError(deep.substr(0, 201) + " = 1"), "run.toml:1:129: nested deeper than 64 levels");
   EXPECT_NE(TomlError("a = " + std::string(100000, '[')).find("run.toml:1:"), std::string::npos);
   EXPECT_EQ(TomlError("[[[n!.a.e\nl").substr(0, 11), "run.toml:1:") << "an assertion of toml++";
   EXPECT_EQ(TomlError("#" + std::string(5000000, ' ')), "run.toml: larger than the 4.2 MB allowed");
+}
+
+TEST(Toml, NonAsciiOnlyInQuotesAndComments) {
+  const std::string good =
+      "\xef\xbb\xbf# 对 ' \" #\n"
+      "a = \"对 \\\" 对 #\" # 对\n"
+      "'对' = '对\\'\n"
+      "b = \"\"\"对\n\\\"\"\\\" \"对\"\"\"\"\"\n"
+      "c = '''对\n''对'''\n"
+      "d = 1";
+  const auto parsed = ParseToml(good, "f");
+  ASSERT_TRUE(parsed.ok()) << parsed.error().message;
+  EXPECT_EQ(parsed->dump(), R"({"a":"对 \" 对 #","对":"对\\","b":"对\n\"\"\" \"对\"\"","c":"对\n''对","d":1})");
+  EXPECT_EQ(TomlError("a = 1\nɞ = 2"), "run.toml:2:1: a character outside quotes that only text in quotes may have");
+  EXPECT_EQ(TomlError("a.a\xd1\x9e.a = 1").substr(0, 13), "run.toml:1:4:");
+  EXPECT_EQ(TomlError("a = 'x' 对").substr(0, 13), "run.toml:1:9: ");
 }
 
 TEST(Config, AppliesNestedAndDottedKeys) {

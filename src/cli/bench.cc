@@ -35,7 +35,8 @@ struct BenchConfig {
 
   template <class V>
   void Fields(V& v) {
-    v("preset", preset, "shape of the model: mini-v3|mini-dense|mini|A|tiny|tiny-dense; its weights are random");
+    static const std::string preset_help = fmt::format("shape of the model, its weights are random: {}", fmt::join(ModelPresetNames(), "|"));
+    v("preset", preset, preset_help.c_str());
     v("repetitions", repetitions, "times each measurement is made; the best counts");
     v("batch", batch, "completions decoded together");
     v("new_tokens", new_tokens, "tokens of each of them");

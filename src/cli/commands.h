@@ -14,7 +14,10 @@ Command DoctorCommand();
 Command EvalCommand();
 Command GenerateCommand();
 Command InspectCommand();
+Command PretrainCommand();
 Command ReportCommand();
+Command RlCommand();
+Command RunCommand();
 Command VersionCommand();
 
 // In the order of `r1 --help`.

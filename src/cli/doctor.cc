@@ -1,10 +1,12 @@
 // r1 doctor: what this machine offers, line by line, with a remedy wherever something is missing. Exit 69 if r1 cannot work here.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -172,13 +174,21 @@ Finding CheckHugePages() {
   return finding;
 }
 
+// Permission bits say too much (root, read-only mounts): make a file without a name, which vanishes with its descriptor.
+bool CanWriteIn(const std::string& folder) {
+  const int fd = open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+  if (fd < 0) return errno == EOPNOTSUPP && access(folder.c_str(), W_OK | X_OK) == 0;  // a file system without such files
+  close(fd);
+  return true;
+}
+
 Finding CheckRunsDir(const std::string& runs_dir) {
   constexpr int64_t kGigabyte = 1'000'000'000;
   std::string there = runs_dir;
   while (!Exists(there) && there != "." && there != "/") there = ParentOf(there);
   Finding finding{"runs folder", Health::kOk, "", ""};
   finding.values = {{"path", runs_dir}};
-  if (!IsDir(there) || access(there.c_str(), W_OK | X_OK) != 0) {
+  if (!IsDir(there) || !CanWriteIn(there)) {
     finding.health = Health::kFail;
     finding.text = fmt::format("{}: {} {}", runs_dir, there, IsDir(there) ? "cannot be written" : "is not a folder");
     finding.remedy = fmt::format("choose another folder with --runs-dir here and --output-dir in the commands, or: chmod u+w {}", ShellQuote(there));
@@ -192,7 +202,7 @@ Finding CheckRunsDir(const std::string& runs_dir) {
   }
   finding.text = fmt::format("{}: {} free", runs_dir, BytesText(*free));
   if (*free < kGigabyte) {
-    finding.health = Health::kWarn;
+    finding.health = *free < kGigabyte / 20 ? Health::kFail : Health::kWarn;
     finding.remedy = "the built-in demonstration is comfortable with 1 GB: free some space or choose another disk with --output-dir";
   }
   finding.values["free_bytes"] = *free;

@@ -3,8 +3,8 @@
 namespace r1::cli {
 
 std::vector<Command> AllCommands() {
-  return {GenerateCommand(), EvalCommand(),    ReportCommand(), InspectCommand(),   DiffRunsCommand(),
-          DoctorCommand(),   VersionCommand(), BenchCommand(),  CompletionCommand()};
+  return {RunCommand(),     PretrainCommand(), RlCommand(),     GenerateCommand(), EvalCommand(),  ReportCommand(),
+          InspectCommand(), DiffRunsCommand(), DoctorCommand(), VersionCommand(),  BenchCommand(), CompletionCommand()};
 }
 
 }  // namespace r1::cli

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/interrupt.h"
+#include "base/kill_point.h"
 
 namespace r1 {
 
@@ -163,6 +164,7 @@ void RolloutEngine::RunLane(Lane& lane, Work& work) {
       if (work.next_request.load() >= work.requests.size()) break;
       continue;
     }
+    KillPoint("rollout.decode");
     lane.token.clear();
     lane.position.clear();
     lane.segments.clear();

@@ -21,7 +21,8 @@ namespace {
 template <class T>
 class Buffer {
  public:
-  explicit Buffer(int64_t n, T fill = T{}) : n_(n), data_(static_cast<size_t>(n) + 2 * kGuard, fill) {
+  explicit Buffer(int64_t n, T fill = T{})
+      : n_(n), data_(static_cast<size_t>(n) + 2 * kGuard, fill) {
     const auto address = reinterpret_cast<uintptr_t>(data_.data());
     start_ = ((address + 63) / 64 * 64 - address) / sizeof(T);
   }
@@ -35,13 +36,16 @@ class Buffer {
   std::vector<T> data_;
 };
 
-Bf16 RandomBf16(Rng& rng, double spread) { return ToBf16(static_cast<float>(rng.Normal() * spread)); }
+Bf16 RandomBf16(Rng& rng, double spread) {
+  return ToBf16(static_cast<float>(rng.Normal() * spread));
+}
 
 std::string Isa(const KernelTable& table) { return std::string("isa ") + table.isa; }
 
 std::vector<const KernelTable*> AllTables() {
   std::vector<const KernelTable*> tables;
-  for (const char* const* name = AvailableIsas(); *name != nullptr; ++name) tables.push_back(KernelsFor(*name));
+  for (const char* const* name = AvailableIsas(); *name != nullptr; ++name)
+    tables.push_back(KernelsFor(*name));
   return tables;
 }
 
@@ -57,8 +61,13 @@ struct Shape {
 // A random product, its packed right side and its defined result.
 struct Case {
   Case(Shape s, bool accumulate, uint64_t seed, double spread = 1.0)
-      : shape(s), lda(RoundUp(s.k, 32) + 32 * (seed % 2)), ldc(s.n + seed % 3), a(s.m * lda), b(PackedElements(s.k, s.n)),
-        c(s.m * ldc), accumulate_c(accumulate) {
+      : shape(s),
+        lda(RoundUp(s.k, 32) + 32 * (seed % 2)),
+        ldc(s.n + seed % 3),
+        a(s.m * lda),
+        b(PackedElements(s.k, s.n)),
+        c(s.m * ldc),
+        accumulate_c(accumulate) {
     Rng rng(seed, Stream::kTest);
     a_float.resize(static_cast<size_t>(s.m * s.k));
     b_float.resize(static_cast<size_t>(s.k * s.n));
@@ -75,7 +84,8 @@ struct Case {
     }
     for (int64_t i = 0; i < s.m * ldc; ++i) c.get()[i] = static_cast<float>(rng.Normal() * spread);
     expected.assign(c.get(), c.get() + s.m * ldc);
-    ref::Gemm<float>(expected.data(), ldc, a_float.data(), s.k, b_float.data(), s.n, s.m, s.n, s.k, accumulate);
+    ref::Gemm<float>(expected.data(), ldc, a_float.data(), s.k, b_float.data(), s.n, s.m, s.n, s.k,
+                     accumulate);
   }
   std::vector<float> Run(const KernelTable& table) {
     std::vector<float> out(c.get(), c.get() + shape.m * ldc);
@@ -99,14 +109,17 @@ TEST_F(GemmTest, EveryTableEqualsTheDefinitionInEveryBit) {
   for (int64_t m = 1; m <= 70; ++m) shapes.push_back({m, 1 + m * 7 % 50, 1 + m * 29 % 100});
   for (int64_t n = 1; n <= 66; n += 5) shapes.push_back({33, n, 64});
   for (int64_t k : {1, 2, 31, 32, 33, 95, 128, 511, 512, 513, 1100}) shapes.push_back({7, 40, k});
-  for (Shape s : {Shape{64, 64, 64}, Shape{100, 96, 128}, Shape{1, 128, 544}, Shape{6, 31, 32}, Shape{48, 17, 1056}}) shapes.push_back(s);
+  for (Shape s : {Shape{64, 64, 64}, Shape{100, 96, 128}, Shape{1, 128, 544}, Shape{6, 31, 32},
+                  Shape{48, 17, 1056}})
+    shapes.push_back(s);
   uint64_t seed = 1;
   for (const Shape& s : shapes) {
     for (bool accumulate : {false, true}) {
       Case c(s, accumulate, ++seed);
       for (const KernelTable* table : AllTables()) {
         ASSERT_TRUE(SameBits(c.Run(*table), c.expected))
-            << Isa(*table) << " m " << s.m << " n " << s.n << " k " << s.k << " accumulate " << accumulate;
+            << Isa(*table) << " m " << s.m << " n " << s.n << " k " << s.k << " accumulate "
+            << accumulate;
       }
     }
   }
@@ -116,7 +129,8 @@ TEST_F(GemmTest, TinyAndHugeValuesHaveTheSameBits) {
   // Products and sums in the range of denormals, which are zero by contract, and near overflow.
   for (double spread : {1e-19, 3e-20, 1e-25, 3e-38, 1e-39, 1e18, 3e18}) {
     Case c({40, 33, 70}, true, 77, spread);
-    for (const KernelTable* table : AllTables()) EXPECT_TRUE(SameBits(c.Run(*table), c.expected)) << Isa(*table) << " spread " << spread;
+    for (const KernelTable* table : AllTables())
+      EXPECT_TRUE(SameBits(c.Run(*table), c.expected)) << Isa(*table) << " spread " << spread;
   }
 }
 
@@ -127,8 +141,10 @@ TEST_F(GemmTest, ARowDoesNotDependOnItsBatch) {
     for (int64_t count : {1, 2, 3, 4, 5, 6, 13, 31, 34}) {
       for (int64_t row = 0; row + count <= c.shape.m; row += count) {
         std::vector<float> part(c.c.get() + row * c.ldc, c.c.get() + (row + count) * c.ldc);
-        table->gemm({c.a.get() + row * c.lda, c.lda, c.b.get(), part.data(), c.ldc, count, c.shape.n, c.shape.k, true});
-        ASSERT_EQ(0, std::memcmp(part.data(), whole.data() + row * c.ldc, part.size() * sizeof(float)))
+        table->gemm({c.a.get() + row * c.lda, c.lda, c.b.get(), part.data(), c.ldc, count,
+                     c.shape.n, c.shape.k, true});
+        ASSERT_EQ(0,
+                  std::memcmp(part.data(), whole.data() + row * c.ldc, part.size() * sizeof(float)))
             << Isa(*table) << " rows " << row << " + " << count;
       }
     }
@@ -138,7 +154,8 @@ TEST_F(GemmTest, ARowDoesNotDependOnItsBatch) {
 TEST_F(GemmTest, IsAccurate) {
   // Error of a sum of k products in float: at most about k/32 + 16 + 2 roundings of a partial sum.
   Case c({9, 20, 512}, false, 9);
-  std::vector<double> a(c.a_float.begin(), c.a_float.end()), b(c.b_float.begin(), c.b_float.end()), exact(9 * 20);
+  std::vector<double> a(c.a_float.begin(), c.a_float.end()), b(c.b_float.begin(), c.b_float.end()),
+      exact(9 * 20);
   ref::Gemm<double>(exact.data(), 20, a.data(), 512, b.data(), 20, 9, 20, 512, false);
   for (const KernelTable* table : AllTables()) {
     const std::vector<float> got = c.Run(*table);
@@ -191,18 +208,21 @@ TEST_F(GemmTest, WorksInAForkedChild) {
     if (child == 0) _exit(SameBits(c.Run(*table), c.expected) ? 0 : 1);
     int status = 0;
     ASSERT_EQ(child, waitpid(child, &status, 0));
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << Isa(*table) << " status " << status;
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        << Isa(*table) << " status " << status;
   }
 }
 
 TEST_F(GemmTest, PackingPutsEveryElementInItsPlace) {
   Rng rng(11, Stream::kTest);
-  for (Shape s : {Shape{0, 16, 32}, Shape{0, 1, 1}, Shape{0, 40, 70}, Shape{0, 33, 31}, Shape{0, 16, 2}, Shape{0, 7, 96}}) {
+  for (Shape s : {Shape{0, 16, 32}, Shape{0, 1, 1}, Shape{0, 40, 70}, Shape{0, 33, 31},
+                  Shape{0, 16, 2}, Shape{0, 7, 96}}) {
     const int64_t ld_k = s.k + 3, ld_n = s.n + 5;
     std::vector<float> w_nk(static_cast<size_t>(s.n * ld_k)), w_kn(static_cast<size_t>(s.k * ld_n));
     std::vector<Bf16> x_kn(w_kn.size());
     for (float& x : w_nk) x = static_cast<float>(rng.Normal());
-    for (size_t i = 0; i < w_kn.size(); ++i) x_kn[i] = ToBf16(w_kn[i] = static_cast<float>(rng.Normal()));
+    for (size_t i = 0; i < w_kn.size(); ++i)
+      x_kn[i] = ToBf16(w_kn[i] = static_cast<float>(rng.Normal()));
     const int64_t size = PackedElements(s.k, s.n);
     for (const KernelTable* table : AllTables()) {
       const Bf16 mark{0xabcd};
@@ -214,9 +234,12 @@ TEST_F(GemmTest, PackingPutsEveryElementInItsPlace) {
         for (int64_t n = 0; n < RoundUp(s.n, 16); ++n) {
           const bool inside = k < s.k && n < s.n;
           const int64_t at = ref::PackedIndex(k, n, s.k);
-          ASSERT_EQ(from_nk.get()[at].bits, inside ? ToBf16(w_nk[n * ld_k + k]).bits : 0) << Isa(*table) << " " << k << " " << n;
-          ASSERT_EQ(from_kn.get()[at].bits, inside ? ToBf16(w_kn[k * ld_n + n]).bits : 0) << Isa(*table) << " " << k << " " << n;
-          ASSERT_EQ(from_bf16.get()[at].bits, inside ? x_kn[k * ld_n + n].bits : 0) << Isa(*table) << " " << k << " " << n;
+          ASSERT_EQ(from_nk.get()[at].bits, inside ? ToBf16(w_nk[n * ld_k + k]).bits : 0)
+              << Isa(*table) << " " << k << " " << n;
+          ASSERT_EQ(from_kn.get()[at].bits, inside ? ToBf16(w_kn[k * ld_n + n]).bits : 0)
+              << Isa(*table) << " " << k << " " << n;
+          ASSERT_EQ(from_bf16.get()[at].bits, inside ? x_kn[k * ld_n + n].bits : 0)
+              << Isa(*table) << " " << k << " " << n;
         }
       }
       ASSERT_EQ(from_nk.get()[size].bits, mark.bits);
@@ -249,8 +272,18 @@ TEST_F(GemmTest, TransposesWithZeroPadding) {
 }
 
 TEST_F(GemmTest, RoundsToNearestEvenAndPads) {
-  std::vector<float> x = {1.0f, 1.00390625f, 1.01171875f, 1.0039063f, -1.00390625f, 3.4e38f, 1e-39f, 0.0f, -0.0f,
-                          std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(), 1e-45f};
+  std::vector<float> x = {1.0f,
+                          1.00390625f,
+                          1.01171875f,
+                          1.0039063f,
+                          -1.00390625f,
+                          3.4e38f,
+                          1e-39f,
+                          0.0f,
+                          -0.0f,
+                          std::numeric_limits<float>::infinity(),
+                          -std::numeric_limits<float>::infinity(),
+                          1e-45f};
   Rng rng(13, Stream::kTest);
   while (x.size() < 100) x.push_back(std::bit_cast<float>(rng.NextU32()));
   x.push_back(std::numeric_limits<float>::quiet_NaN());

@@ -75,8 +75,9 @@ inline int64_t AttentionScratch(int64_t rows, int64_t first_position) {  // scor
 }
 
 // Backward of one head over one whole sequence (first_position = 0, kv contiguous rows instead of pages):
-//   P = exp(scale * qk - m) / l;  dV += Pᵀ·dO;  dP = dO·Vᵀ;  D_i = sum dO∘O;  dS = P∘(dP - D)·scale;  dQ = dS·K;  dK += dSᵀ·Q.
-// P, dS, dO are rounded to bf16 as product inputs. With grouped queries it is called once a query head, in order; dk and dv are added to.
+//   P = exp(scale * qk - m)·(1/l);  dV += Pᵀ·dO;  dP = dO·Vᵀ;  D_i = sum dO∘O;  dS = P∘(dP - D)·scale;  dQ = dS·K;  dK += dSᵀ·Q.
+// P and dS are rounded to bf16 as product inputs, dO before all else. With grouped queries it is called once a query head, in
+// order; dk and dv are added to.
 struct AttentionBackwardArgs {
   const Bf16 *q, *k, *v;    // [T, ld], DK / DK / RoundUp(d_v,16)+ columns; v rows readable to a multiple of 32 columns
   int64_t ldq, ldk, ldv;

@@ -1,5 +1,6 @@
-// Shared by the tests of this folder: random inputs, buffers whose surroundings are checked, comparison bit by bit over every table this
-// machine runs, and gradients by the complex step f'(x) = Im f(x + ih) / h, which subtracts nothing.
+// Shared by the tests of this folder: random inputs, buffers whose surroundings are checked,
+// comparison bit by bit over every table this machine runs, and gradients by the complex step
+// f'(x) = Im f(x + ih) / h, which subtracts nothing.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -25,11 +26,13 @@ using Doubles = std::vector<double>;
 
 inline std::vector<const KernelTable*> AllTables() {
   std::vector<const KernelTable*> tables;
-  for (const char* const* name = AvailableIsas(); *name != nullptr; ++name) tables.push_back(KernelsFor(*name));
+  for (const char* const* name = AvailableIsas(); *name != nullptr; ++name)
+    tables.push_back(KernelsFor(*name));
   return tables;
 }
 
-// Runs the test body under the floating-point mode of the product. A loop over no tables would prove nothing, so there must be one.
+// Runs the test body under the floating-point mode of the product. A loop over no tables would
+// prove nothing, so there must be one.
 class OpTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -64,17 +67,20 @@ inline Floats WidenAll(const std::vector<Bf16>& x) {
 inline float AsFloat(float x) { return x; }
 inline float AsFloat(Bf16 x) { return ToFloat(x); }
 
-// Rows [t, ld] of which `width` columns may be written; everything else, and a margin before and after, must stay as it was.
+// Rows [t, ld] of which `width` columns may be written; everything else, and a margin before and
+// after, must stay as it was.
 template <class T>
 class Rows {
  public:
   static constexpr int64_t kMargin = 64;
-  Rows(int64_t t, int64_t width, int64_t ld) : t_(t), width_(width), ld_(ld), data_(static_cast<size_t>(t * ld + 2 * kMargin)) {
+  Rows(int64_t t, int64_t width, int64_t ld)
+      : t_(t), width_(width), ld_(ld), data_(static_cast<size_t>(t * ld + 2 * kMargin)) {
     for (size_t i = 0; i < data_.size(); ++i) data_[i] = Pattern(i);
   }
   Rows(int64_t t, int64_t width, int64_t ld, const std::vector<T>& packed) : Rows(t, width, ld) {
     for (int64_t row = 0; row < t; ++row) {
-      for (int64_t i = 0; i < width; ++i) (*this)(row, i) = packed[static_cast<size_t>(row * width + i)];
+      for (int64_t i = 0; i < width; ++i)
+        (*this)(row, i) = packed[static_cast<size_t>(row * width + i)];
     }
   }
   T* data() { return data_.data() + kMargin; }
@@ -83,7 +89,8 @@ class Rows {
   // The written columns, packed.
   std::vector<T> Packed() {
     std::vector<T> out;
-    for (int64_t row = 0; row < t_; ++row) out.insert(out.end(), data() + row * ld_, data() + row * ld_ + width_);
+    for (int64_t row = 0; row < t_; ++row)
+      out.insert(out.end(), data() + row * ld_, data() + row * ld_ + width_);
     return out;
   }
   void ExpectUntouched(const std::string& what) {
@@ -98,7 +105,8 @@ class Rows {
 
  private:
   static T Pattern(size_t i) {
-    const uint32_t bits = 0x3f000000u + static_cast<uint32_t>(i) * 2654435761u % 0x7fffffu;  // a float in [0.5, 1)
+    const uint32_t bits =
+        0x3f000000u + static_cast<uint32_t>(i) * 2654435761u % 0x7fffffu;  // a float in [0.5, 1)
     if constexpr (sizeof(T) == sizeof(uint32_t)) {
       return std::bit_cast<T>(bits);
     } else {
@@ -117,21 +125,24 @@ void ExpectBits(const std::string& what, const std::vector<T>& got, const std::v
     if (std::memcmp(&got[i], &want[i], sizeof(T)) == 0) continue;
     const float a = AsFloat(got[i]), b = AsFloat(want[i]);
     if (std::isnan(a) && std::isnan(b)) continue;
-    ADD_FAILURE() << what << ": element " << i << " is " << ::testing::PrintToString(a) << ", want " << ::testing::PrintToString(b);
+    ADD_FAILURE() << what << ": element " << i << " is " << ::testing::PrintToString(a) << ", want "
+                  << ::testing::PrintToString(b);
     return;
   }
 }
 
 // |got - want| <= relative · max|want| + absolute, element by element.
 template <class A, class B>
-void ExpectClose(const std::string& what, const std::vector<A>& got, const std::vector<B>& want, double relative, double absolute = 0) {
+void ExpectClose(const std::string& what, const std::vector<A>& got, const std::vector<B>& want,
+                 double relative, double absolute = 0) {
   ASSERT_EQ(got.size(), want.size()) << what;
   double largest = 0;
   for (const B& x : want) largest = std::fmax(largest, std::fabs(static_cast<double>(x)));
   for (size_t i = 0; i < got.size(); ++i) {
     const double error = std::fabs(static_cast<double>(got[i]) - static_cast<double>(want[i]));
     if (error <= relative * largest + absolute) continue;
-    ADD_FAILURE() << what << ": element " << i << " is " << static_cast<double>(got[i]) << ", want " << static_cast<double>(want[i]);
+    ADD_FAILURE() << what << ": element " << i << " is " << static_cast<double>(got[i]) << ", want "
+                  << static_cast<double>(want[i]);
     return;
   }
 }

@@ -41,7 +41,8 @@ TEST_F(ElementwiseTest, ColumnSumAddsRowsInOrder) {
       Floats want = start;
       ref::ColumnSum(want.data(), x.data(), n, t, n);
       for (const KernelTable* table : AllTables()) {
-        const std::string what = std::string(table->isa) + " n=" + std::to_string(n) + " T=" + std::to_string(t);
+        const std::string what =
+            std::string(table->isa) + " n=" + std::to_string(n) + " T=" + std::to_string(t);
         Rows<float> xs(t, n, n + 3, x), out(1, n, n + 1, start);
         table->column_sum(out.data(), xs.data(), xs.ld(), t, n);
         ExpectBits(what, out.Packed(), want);
@@ -55,7 +56,8 @@ TEST_F(ElementwiseTest, SumOfSquaresKeepsItsBlocks) {
   for (int64_t n : {0, 1, 17, 4095, 4096, 4097, 16384, 16385, 5 * 4096, 9 * 4096 + 33}) {
     const Floats x = RandomFloats(n, 1, 10.0);
     const double want = ref::SumSquares(x.data(), n);
-    for (const KernelTable* table : AllTables()) EXPECT_EQ(table->sum_squares(x.data(), n), want) << table->isa << " n=" << n;
+    for (const KernelTable* table : AllTables())
+      EXPECT_EQ(table->sum_squares(x.data(), n), want) << table->isa << " n=" << n;
     const Doubles xd = Cast<double>(x);
     EXPECT_NEAR(want, ref::SumSquares(xd.data(), n), 2e-7 * want);
   }
@@ -107,7 +109,8 @@ TEST_F(AdamWTest, IsTheDefinitionBitForBitAndNearDouble) {
   }
 }
 
-// The first step of Adam is lr · sign(gradient), whatever the gradient's size; decay pulls towards zero by lr · decay · w.
+// The first step of Adam is lr · sign(gradient), whatever the gradient's size; decay pulls towards
+// zero by lr · decay · w.
 TEST_F(AdamWTest, FirstStepIsTheSignOfTheGradient) {
   for (const KernelTable* table : AllTables()) {
     Floats w = {1.0f, 1.0f, 1.0f}, m(3), v(3);

@@ -34,15 +34,19 @@ const KernelTable& Table();
 namespace {
 
 #if defined(R1_X86)
-bool HasAvx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("aes") && __builtin_cpu_supports("bmi2"); }
+bool HasAvx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("aes") && __builtin_cpu_supports("bmi2");
+}
 
 bool HasAvx512() {
   return HasAvx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512cd");
 }
 
-// Tiles need the processor (leaf 7), the system's saving of their state (XCR0 bits 17 and 18) and its permission, which is
-// asked for once a process.
+// Tiles need the processor (leaf 7), the system's saving of their state (XCR0 bits 17 and 18) and
+// its permission, which is asked for once a process.
 bool HasAmx() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (!HasAvx512() || __get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
@@ -86,13 +90,16 @@ const KernelTable* Default() {
   const char* name = std::getenv("R1_ISA");
   if (name == nullptr || *name == '\0') return Tables().table[Tables().count - 1];
   const KernelTable* table = KernelsFor(name);
-  R1_CHECK(table != nullptr, std::string("R1_ISA=") + name + ": unknown, or this machine cannot run it");
+  R1_CHECK(table != nullptr,
+           std::string("R1_ISA=") + name + ": unknown, or this machine cannot run it");
   return table;
 }
 
 }  // namespace
 
-int64_t AttentionBackwardScratch(int64_t t, int64_t d_qk, int64_t d_v) { return AttentionBackwardShape(t, d_qk, d_v).Floats(); }
+int64_t AttentionBackwardScratch(int64_t t, int64_t d_qk, int64_t d_v) {
+  return AttentionBackwardShape(t, d_qk, d_v).Floats();
+}
 
 const KernelTable* KernelsFor(const char* isa) {
   const Available& list = Tables();

@@ -2,9 +2,11 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/fields.h"
 #include "base/json.h"
+#include "kernels/kernels.h"
 
 namespace r1 {
 
@@ -105,7 +107,7 @@ Status ValidateModelConfig(const ModelConfig& c, const std::string& where) {
                          {"qk_rope_head_dim", c.qk_rope_head_dim, 2, 4096},
                          {"v_head_dim", c.v_head_dim, 16, 4096},
                          {"first_k_dense_replace", c.first_k_dense_replace, 0, 1024},
-                         {"n_routed_experts", c.n_routed_experts, 0, 4096},
+                         {"n_routed_experts", c.n_routed_experts, 0, kernels::kMaxExperts},
                          {"n_shared_experts", c.n_shared_experts, 0, 64}};
     for (const Limit& l : mla) {
       if (l.value < l.min || l.value > l.max) return fail(std::string(l.name) + " is " + std::to_string(l.value) + "; it must be in " + std::to_string(l.min) + " .. " + std::to_string(l.max));
@@ -179,13 +181,34 @@ Result<ModelConfig> ModelConfigFromJson(const std::string& text, const std::stri
     }
   }
   if (j.contains("q_lora_rank") && j["q_lora_rank"].is_null()) c.q_lora_rank = 0;
+  const auto present = [&](const char* key) { return j.contains(key) && !j[key].is_null(); };
   const auto refuse = [&](const char* key) { return Error{ErrorCode::kRefused, where + ": '" + key + "' is set to a value that this version does not support"}; };
-  if (j.contains("rope_scaling") && !j["rope_scaling"].is_null()) return refuse("rope_scaling");
-  if (j.value("attention_bias", false)) return refuse("attention_bias");
-  if (j.value("hidden_act", std::string("silu")) != "silu") return refuse("hidden_act");
-  if (j.value("use_sliding_window", false)) return refuse("use_sliding_window");
-  if (c.is_mla() && !j.value("rope_interleave", true)) return refuse("rope_interleave");
-  if (!c.is_mla() && !j.contains("head_dim") && c.num_attention_heads > 0) c.head_dim = c.hidden_size / c.num_attention_heads;
+  // Absent or null is as good as the value that this program computes with.
+  const std::pair<const char*, nlohmann::json> fixed[] = {{"attention_bias", false}, {"mlp_bias", false}, {"hidden_act", "silu"}, {"use_sliding_window", false}};
+  for (const auto& [key, value] : fixed) {
+    if (present(key) && j[key] != value) return refuse(key);
+  }
+  if (present("rope_scaling")) return refuse("rope_scaling");
+  if (present("rope_parameters")) {  // the newer spelling of rope_theta and rope_scaling
+    const nlohmann::json& rope = j["rope_parameters"];
+    if (!rope.is_object() || (rope.contains("rope_type") && rope["rope_type"] != "default")) return refuse("rope_parameters");
+    if (rope.contains("rope_theta") && !rope["rope_theta"].is_number()) return refuse("rope_parameters");
+    if (rope.contains("rope_theta")) c.rope_theta = rope["rope_theta"].get<double>();
+  }
+  if (c.is_mla()) {
+    if (present("rope_interleave") && j["rope_interleave"] != true) return refuse("rope_interleave");
+    if (present("moe_layer_freq") && j["moe_layer_freq"] != 1) return refuse("moe_layer_freq");
+    if (c.scoring_func == "sigmoid" && present("topk_method") && j["topk_method"] != "noaux_tc") return refuse("topk_method");
+  }
+  // The tensors' shapes do not tell these, and the defaults of this program are not those of the files.
+  std::vector<const char*> needed = {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"};
+  if (c.is_mla() && c.n_routed_experts > 0) needed.insert(needed.end(), {"n_routed_experts", "num_experts_per_tok", "n_group", "topk_group", "routed_scaling_factor"});
+  for (const char* key : needed) {
+    if (!present(key)) return Error{ErrorCode::kBadInput, where + ": no " + key};
+  }
+  if (!present("rms_norm_eps")) c.rms_norm_eps = 1e-6;
+  if (!c.is_mla() && !present("num_key_value_heads")) c.num_key_value_heads = c.num_attention_heads;
+  if (!c.is_mla() && !present("head_dim") && c.num_attention_heads > 0) c.head_dim = c.hidden_size / c.num_attention_heads;
   R1_TRY(ValidateModelConfig(c, where));
   return c;
 }

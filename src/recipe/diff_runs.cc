@@ -66,6 +66,7 @@ enum class Treatment { kSkip, kNote, kJson, kRecords, kTensors, kBytes };
 Treatment TreatmentOf(const std::string& file) {
   const std::string name = BaseName(file);
   const bool of_run = file.find('/') == std::string::npos;
+  if (name[0] == '.') return Treatment::kSkip;  // locks
   const auto ends = [&](std::string_view end) { return name.size() >= end.size() && name.ends_with(end); };
   if (file.find(".tmp-") != std::string::npos || file.find(".removing") != std::string::npos) return Treatment::kSkip;  // left by a killed save
   if (ends(".html") || ends(".svg") || ends(".txt") || ends(".log")) return Treatment::kSkip;
@@ -73,7 +74,7 @@ Treatment TreatmentOf(const std::string& file) {
   if (name == "manifest.json" || (of_run && ends(".toml"))) return Treatment::kNote;
   if (ends(".jsonl")) return Treatment::kRecords;
   if (ends(".safetensors")) return Treatment::kTensors;
-  if (name == "results.json" || name == "trainer_state.json") return Treatment::kJson;
+  if (name == "results.json" || name == "eval.json" || name == "trainer_state.json") return Treatment::kJson;
   return Treatment::kBytes;
 }
 

@@ -13,6 +13,8 @@ namespace r1 {
 namespace {
 
 constexpr int64_t kMaxRecipeBytes = int64_t{1} << 20;
+constexpr int64_t kWorldPositions = 128;  // the world's longest document and verifier probe fit
+constexpr int64_t kPromptPositions = 16;  // and its longest prompt
 constexpr const char* kNotShaping[] = {"save_steps", "save_total_limit", "log_completions_steps", "slots"};
 
 Error Bad(const std::string& where, const std::string& what) { return Error{ErrorCode::kUsage, where + ": " + what}; }
@@ -31,21 +33,38 @@ Result<std::string> TakeString(nlohmann::ordered_json& table, const char* key, c
   return value;
 }
 
+// Better refused now than when the stages before it are done.
+Status ValidatePositions(const RecipeStage& stage, int64_t positions, const std::string& at) {
+  if (positions < kWorldPositions) {
+    return Error{ErrorCode::kRefused, at + ": model.max_position_embeddings is " + std::to_string(positions) + ", but the world's texts need " + std::to_string(kWorldPositions)};
+  }
+  int64_t reply = 0;
+  if (const auto* p = std::get_if<RlConfig>(&stage.settings)) reply = p->max_completion_length;
+  if (const auto* p = std::get_if<EvalConfig>(&stage.settings)) reply = p->max_completion_length;
+  if (reply <= positions - kPromptPositions) return {};
+  return Error{ErrorCode::kRefused, at + ": max_completion_length is " + std::to_string(reply) + "; with its prompt it does not fit in model.max_position_embeddings, " + std::to_string(positions)};
+}
+
 Status Validate(Recipe& r, const std::string& where) {
   ModelConfig model = r.model;
   if (model.vocab_size == 0) model.vocab_size = 32;  // from the tokenizer later
   R1_TRY(ValidateModelConfig(model, where + ": [model]"));
   if (r.seed < 0) return Error{ErrorCode::kRefused, where + ": seed must not be negative"};
   if (r.tokenizer_documents < 100 || r.tokenizer_documents > 10'000'000) return Error{ErrorCode::kRefused, where + ": tokenizer.documents must be in 100 .. 10000000"};
-  std::set<std::string> seen;
+  std::set<std::string> seen, own;  // own: stages whose model is that of this recipe
   for (const auto& stage : r.stages) {
     const std::string at = where + ": stage '" + stage->name + "'";
+    if (stage->kind == "pretrain" && !stage->model.empty()) return Bad(at, "a pretrain stage starts from random weights and takes no 'model'");
     if (stage->kind != "pretrain" && !seen.contains(stage->model) && !IsDir(stage->model)) {
       return Bad(at, "its model '" + stage->model + "' is neither an earlier stage nor a folder");
     }
     if (const auto* p = std::get_if<PretrainConfig>(&stage->settings)) R1_TRY(ValidatePretrainConfig(*p, at));
     if (const auto* p = std::get_if<RlConfig>(&stage->settings)) R1_TRY(ValidateRlConfig(*p, at));
     if (const auto* p = std::get_if<EvalConfig>(&stage->settings)) R1_TRY(ValidateEvalConfig(*p, at));
+    if (const bool own_model = stage->kind == "pretrain" || own.contains(stage->model); own_model) {
+      R1_TRY(ValidatePositions(*stage, r.model.max_position_embeddings, at));
+      own.insert(stage->name);
+    }
     if (stage->kind != "eval") seen.insert(stage->name);
   }
   return {};
@@ -97,7 +116,9 @@ Result<Recipe> ParseRecipe(const std::string& toml, const std::string& where, co
       R1_ASSIGN(stage->kind, TakeString(t, "kind", at));
       R1_ASSIGN(stage->model, TakeString(t, "model", at));
       if (!GoodName(stage->name)) return Bad(at, "needs a name of letters, digits, '-' and '_' (not 'model' or 'tokenizer')");
-      if (!names.insert(stage->name).second) return Bad(at, "the name '" + stage->name + "' is used twice");
+      std::string plain = stage->name;  // '-' and '_' are the same in the names of settings
+      std::replace(plain.begin(), plain.end(), '-', '_');
+      if (!names.insert(plain).second) return Bad(at, "the name '" + stage->name + "' is used twice");
       if (stage->kind == "pretrain") {
         stage->settings = PretrainConfig();
       } else if (stage->kind == "rl") {

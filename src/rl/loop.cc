@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "base/interrupt.h"
+#include "base/kill_point.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "rl/batch.h"
@@ -179,6 +180,7 @@ Status RunRl(Model& model, const Tokenizer& tokenizer, const RlConfig& config, u
     Result<RolloutBatch> sampled = SampleBatch(engine, tokenizer, config, rewards, seed, state.cursor, static_cast<uint32_t>(step), model.config().vocab_size, pool, &rollout_seconds);
     if (!sampled.ok() && sampled.error().code == ErrorCode::kInterrupted) {
       // A rollout is a function of the state before it: nothing of it needs saving.
+      R1_TRY(metrics.Sync());
       R1_TRY(SaveTraining(files, state, trainer, tokenizer, reference.get()));
       return Error{ErrorCode::kInterrupted, fmt::format("{}: interrupted; step {} is saved, run the same command again to go on", title, state.step)};
     }
@@ -230,11 +232,15 @@ Status RunRl(Model& model, const Tokenizer& tokenizer, const RlConfig& config, u
     m.emplace_back("time/train", trained_at - graded_at);
     m.emplace_back("tokens_per_second", static_cast<double>(sampled_tokens) / (now - step_began));
     R1_TRY(metrics.Write(step, m));
+    KillPoint("rl.after_metrics");
     const bool last = step == config.max_steps, stop = Interrupted();
     if (config.log_completions_steps > 0 && (step == 1 || last || step % config.log_completions_steps == 0)) {
       R1_TRY(WriteFileAtomic(JoinPath(completions, fmt::format("step_{}.jsonl", step)), CompletionsText(batch, step)));
     }
-    if (last || stop || (config.save_steps > 0 && step % config.save_steps == 0)) R1_TRY(SaveTraining(files, state, trainer, tokenizer, reference.get()));
+    if (last || stop || (config.save_steps > 0 && step % config.save_steps == 0)) {
+      R1_TRY(metrics.Sync());
+      R1_TRY(SaveTraining(files, state, trainer, tokenizer, reference.get()));
+    }
     if (stop && !last) return Error{ErrorCode::kInterrupted, fmt::format("{}: interrupted; step {} is saved, run the same command again to go on", title, state.step)};
     progress.Update(step, fmt::format("reward {:.3f}  acc {:.3f}  len {:.1f}  wait {:.2f}  mix {:.2f}  kl {:.4f}  ent {:.3f}  mismatch {:g}  {:.1f}k tok/s", value("reward"),
                                       value("rewards/accuracy/mean"), value("completions/mean_length"), value("think/reflections"), value("language/mixed"), mean(sums.kl), value("entropy"),

@@ -125,23 +125,6 @@ Status Publish(const std::string& parent, const std::string& temporary, const st
   return old.empty() ? Status{} : RemoveTree(old);
 }
 
-// Removes the oldest checkpoints beyond the limit; `proved` has just been written and hashed, and always stays.
-Status RemoveOldest(const std::string& parent, int64_t limit, int64_t proved) {
-  R1_ASSIGN(std::vector<CheckpointRef> all, ListCheckpoints(parent));
-  std::erase_if(all, [&](const CheckpointRef& each) { return each.step == proved; });
-  const int64_t surplus = static_cast<int64_t>(all.size()) + 1 - limit;
-  for (int64_t i = 0; i < surplus && i < static_cast<int64_t>(all.size()); ++i) {
-    const CheckpointRef& oldest = all[static_cast<size_t>(i)];
-    const std::string removing = oldest.path + ".removing";
-    KillPoint("checkpoint.before_removing");
-    R1_TRY(RenamePath(oldest.path, removing));
-    KillPoint("checkpoint.after_removing_rename");
-    R1_TRY(RemoveTree(removing));
-    KillPoint("checkpoint.after_removing");
-  }
-  return {};
-}
-
 Status CheckSpace(const std::string& parent, const std::string& name, int64_t bytes_hint) {
   if (bytes_hint <= 0) return {};
   R1_ASSIGN(const int64_t free, FreeBytes(parent));
@@ -217,12 +200,28 @@ Result<std::string> SaveCheckpoint(const std::string& parent, int64_t step,
   }
   // The new checkpoint is safe from here on: trouble with old ones is told, but is no failure to save.
   if (options.save_total_limit > 0) {
-    if (Status removed = RemoveOldest(parent, options.save_total_limit, step); !removed.ok()) {
+    if (Status removed = RemoveOldCheckpoints(parent, options.save_total_limit, step); !removed.ok()) {
       LogWarn(fmt::format("an old checkpoint could not be removed: {}", removed.error().message));
     }
   }
   KillPoint("checkpoint.end");
   return final;
+}
+
+Status RemoveOldCheckpoints(const std::string& parent, int64_t limit, int64_t proved) {
+  R1_ASSIGN(std::vector<CheckpointRef> all, ListCheckpoints(parent));
+  std::erase_if(all, [&](const CheckpointRef& each) { return each.step == proved; });
+  const int64_t surplus = static_cast<int64_t>(all.size()) + 1 - limit;
+  for (int64_t i = 0; i < surplus && i < static_cast<int64_t>(all.size()); ++i) {
+    const CheckpointRef& oldest = all[static_cast<size_t>(i)];
+    const std::string removing = oldest.path + ".removing";
+    KillPoint("checkpoint.before_removing");
+    R1_TRY(RenamePath(oldest.path, removing));
+    KillPoint("checkpoint.after_removing_rename");
+    R1_TRY(RemoveTree(removing));
+    KillPoint("checkpoint.after_removing");
+  }
+  return {};
 }
 
 Status VerifyCheckpoint(const std::string& path) {

@@ -41,6 +41,10 @@ Result<std::optional<CheckpointRef>> FindCheckpoint(const std::string& parent);
 // All folders named checkpoint-N, ascending by step, not verified.
 Result<std::vector<CheckpointRef>> ListCheckpoints(const std::string& parent);
 
+// Removes the oldest checkpoints beyond the limit (>= 1). The one of step `proved`, just written or verified, always stays.
+// SaveCheckpoint does it after saving.
+Status RemoveOldCheckpoints(const std::string& parent, int64_t limit, int64_t proved);
+
 // Removes what killed saves left behind; for the process that trains there. SaveCheckpoint does it too.
 Status CleanCheckpointLeftovers(const std::string& parent);
 

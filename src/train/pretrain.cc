@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/interrupt.h"
+#include "base/kill_point.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "data/corpus_stream.h"
@@ -91,8 +92,12 @@ Status RunPretrain(Model& model, const Tokenizer& tokenizer, const PretrainConfi
     m.emplace_back("step_time", now - step_began);
     m.emplace_back("tokens_per_second", static_cast<double>(batch.tokens) / (now - step_began));
     R1_TRY(metrics.Write(state.step, m));
+    KillPoint("pretrain.after_metrics");
     const bool last = state.step == config.max_steps, stop = Interrupted();
-    if (last || stop || (config.save_steps > 0 && state.step % config.save_steps == 0)) R1_TRY(SaveTraining(files, state, trainer, tokenizer, nullptr));
+    if (last || stop || (config.save_steps > 0 && state.step % config.save_steps == 0)) {
+      R1_TRY(metrics.Sync());
+      R1_TRY(SaveTraining(files, state, trainer, tokenizer, nullptr));
+    }
     if (stop && !last) return Error{ErrorCode::kInterrupted, fmt::format("{}: interrupted; step {} is saved, run the same command again to go on", title, state.step)};
     if (state.step % 20 == 0 || last || StderrIsTerminal()) {
       progress.Update(state.step, fmt::format("loss {:.3f}  grad {:.2f}  lr {:.1e}  {:.1f}k tok/s", shown_loss, report.grad_norm, report.learning_rate,

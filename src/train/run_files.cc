@@ -22,7 +22,7 @@ Result<TrainState> StateFromJson(const std::string& path) {
   R1_ASSIGN(const nlohmann::json j, ReadJsonFile(path, kMaxStateBytes));
   TrainState s;
   for (const char* key : {"step", "seed", "cursor", "num_tokens", "optimizer_steps"}) {
-    if (!j.is_object() || !j.contains(key) || !j[key].is_number_integer()) return Error{ErrorCode::kBadInput, path + ": '" + key + "' is missing or not a whole number"};
+    if (!j.is_object() || !j.contains(key) || !j[key].is_number_unsigned()) return Error{ErrorCode::kBadInput, path + ": '" + key + "' is missing or not a whole number"};
   }
   for (const char* key : {"kind", "config_hash"}) {
     if (!j.contains(key) || !j[key].is_string()) return Error{ErrorCode::kBadInput, path + ": '" + key + "' is missing or not a string"};
@@ -58,7 +58,7 @@ void AppendLoadMetrics(const ModelConfig& config, const StepReport& report, Metr
 }
 
 Result<MetricsFile> MetricsFile::Open(const std::string& path, int64_t last_step) {
-  int64_t keep = -1;
+  int64_t keep = -1, last_kept = 0;
   if (Exists(path)) {
     R1_ASSIGN(const std::string text, ReadFile(path, kMaxMetricsBytes));
     size_t at = 0;
@@ -66,11 +66,15 @@ Result<MetricsFile> MetricsFile::Open(const std::string& path, int64_t last_step
       const size_t end = text.find('\n', at);
       if (end == std::string::npos) break;
       const Result<nlohmann::json> line = ParseJson(std::string_view(text).substr(at, end - at), path);
-      if (!line.ok() || !line->is_object() || !line->contains("step") || (*line)["step"].get<int64_t>() > last_step) break;
+      if (!line.ok() || !line->is_object() || !line->contains("step")) break;
+      const nlohmann::json& step = (*line)["step"];
+      if (!step.is_number_unsigned() || step.get<uint64_t>() > static_cast<uint64_t>(last_step)) break;
       at = end + 1;
+      last_kept = step.get<int64_t>();
     }
     keep = static_cast<int64_t>(at);
   }
+  if (last_kept < last_step) LogWarn(path + ": steps " + std::to_string(last_kept + 1) + " to " + std::to_string(last_step) + " are in the checkpoint, but not in this file; its curves will have a gap");
   R1_ASSIGN(LineWriter writer, LineWriter::Open(path, keep));
   return Result<MetricsFile>(MetricsFile(std::move(writer)));
 }
@@ -81,6 +85,8 @@ Status MetricsFile::Write(int64_t step, const Metrics& metrics) {
   for (const auto& [name, value] : metrics) line[name] = value;
   return writer_.Append(ToLineText(line));
 }
+
+Status MetricsFile::Sync() { return writer_.Sync(); }
 
 Status SaveTraining(const StageFiles& files, const TrainState& state, Trainer& trainer, const Tokenizer& tokenizer, const Model* reference) {
   const Model& model = trainer.model();
@@ -100,6 +106,7 @@ Status SaveTraining(const StageFiles& files, const TrainState& state, Trainer& t
 
 Result<std::optional<TrainState>> ResumeTraining(const StageFiles& files, const TrainState& expected, Trainer& trainer, Model* reference) {
   if (!Exists(files.folder)) return std::optional<TrainState>();
+  R1_TRY(CleanCheckpointLeftovers(files.folder));
   R1_ASSIGN(const std::optional<CheckpointRef> found, FindCheckpoint(files.folder));
   if (!found.has_value()) return std::optional<TrainState>();
   R1_ASSIGN(const TrainState state, StateFromJson(JoinPath(found->path, "trainer_state.json")));
@@ -109,6 +116,8 @@ Result<std::optional<TrainState>> ResumeTraining(const StageFiles& files, const 
   if (state.kind != expected.kind) return refuse("stage kind " + state.kind);
   if (state.seed != expected.seed) return refuse("seed " + std::to_string(state.seed) + ", now " + std::to_string(expected.seed));
   if (state.config_hash != expected.config_hash) return refuse("config hash " + state.config_hash.substr(0, 12) + ", now " + expected.config_hash.substr(0, 12));
+  // A process killed between its last save and the removal of an old checkpoint has nobody else to finish that.
+  if (files.save_total_limit > 0) R1_TRY(RemoveOldCheckpoints(files.folder, files.save_total_limit, found->step));
   Model& model = trainer.model();
   R1_TRY(ReadWeights(found->path, model));
   R1_TRY(ReadFlat(JoinPath(found->path, "optimizer.safetensors"), model.params(), {{"exp_avg.", trainer.first_moment()}, {"exp_avg_sq.", trainer.second_moment()}}));

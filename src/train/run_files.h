@@ -24,9 +24,11 @@ void AppendLoadMetrics(const ModelConfig& config, const StepReport& report, Metr
 // Appends to metrics.jsonl; what was written after the step that is resumed from is cut off first.
 class MetricsFile {
  public:
-  // Keeps the lines of steps <= last_step.
+  // Keeps the lines of steps <= last_step, up to the first that is none; warns if that is not all of them.
   static Result<MetricsFile> Open(const std::string& path, int64_t last_step);
   Status Write(int64_t step, const Metrics& metrics);
+  // Before a checkpoint is saved: its steps must not be missing here after a power cut.
+  Status Sync();
 
  private:
   explicit MetricsFile(LineWriter writer) : writer_(std::move(writer)) {}
@@ -52,7 +54,8 @@ struct StageFiles {
 
 // Saves checkpoint-STEP: model files, tokenizer.json, optimizer.safetensors, trainer_state.json and, if given, reference.safetensors.
 Status SaveTraining(const StageFiles& files, const TrainState& state, Trainer& trainer, const Tokenizer& tokenizer, const Model* reference);
-// The newest whole checkpoint, loaded; nullopt if there is none yet. Other settings than those it was made with: kRefused.
+// The newest whole checkpoint, loaded; nullopt if there is none yet. Other settings than those it was made with: kRefused. Clears up what a
+// killed save left.
 Result<std::optional<TrainState>> ResumeTraining(const StageFiles& files, const TrainState& expected, Trainer& trainer, Model* reference);
 
 // The final model of a stage or any model folder: FOLDER itself if it has a config.json, else its newest verified checkpoint.

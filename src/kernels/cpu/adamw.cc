@@ -18,8 +18,9 @@ R1_VEC_INLINE void Update(const Constants& c, F16 gradient, F16* w, F16* m, F16*
 }  // namespace
 
 void adamw(const AdamWArgs& a) {
-  const Constants c = {Set(a.grad_scale),     Set(a.beta1),           Set(1.0f - a.beta1), Set(a.beta2),        Set(1.0f - a.beta2),
-                       Set(1.0f / a.bias1), Set(1.0f / a.bias2), Set(a.eps),          Set(a.weight_decay), Set(-a.lr)};
+  const Constants c = {Set(a.grad_scale),   Set(a.beta1),        Set(1.0f - a.beta1), Set(a.beta2),
+                       Set(1.0f - a.beta2), Set(1.0f / a.bias1), Set(1.0f / a.bias2), Set(a.eps),
+                       Set(a.weight_decay), Set(-a.lr)};
   int64_t i = 0;
   for (; i + 16 <= a.n; i += 16) {
     F16 w = Load(a.w + i), m = Load(a.m + i), v = Load(a.v + i);

@@ -1,10 +1,11 @@
 // Backward of causal attention of one head over a whole sequence (kernels.h):
 //   P = exp(scale q·k - m) · (1/l);  D_i = sum bf16(dO)∘O;  dP = dO·Vᵀ;  dS = P∘(dP - D)·scale;
 //   dV += Pᵀ·dO;  dK += dSᵀ·Q;  dQ = dS·K.
-// Works on transposed scores [keys, queries], where row statistics lie along the vector, Pᵀ and dSᵀ are left sides as they
-// are stored, and merging two key rows gives dSᵀ as the packed right side of dQᵀ = Kᵀ·dSᵀ. Queries go in blocks whose size
-// bounds the scratch, keys in blocks of 32 up to the diagonal. Reductions run over positions in ascending blocks of 32
-// whatever the block size, so the result does not depend on it.
+// Works on transposed scores [keys, queries], where row statistics lie along the vector, Pᵀ and dSᵀ
+// are left sides as they are stored, and merging two key rows gives dSᵀ as the packed right side of
+// dQᵀ = Kᵀ·dSᵀ. Queries go in blocks whose size bounds the scratch, keys in blocks of 32 up to the
+// diagonal. Reductions run over positions in ascending blocks of 32 whatever the block size, so the
+// result does not depend on it.
 #include "kernels/cpu/attention_scratch.h"
 #include "kernels/cpu/ops.h"
 #include "kernels/cpu/product.h"
@@ -13,13 +14,15 @@
 namespace r1::kernels::R1_ISA_NAME {
 namespace {
 
-// B = Xᵀ of bf16 X [n, k], k a multiple of 32: rows of X are columns of B. Panels up to n_padded, zero beyond n.
+// B = Xᵀ of bf16 X [n, k], k a multiple of 32: rows of X are columns of B. Panels up to n_padded,
+// zero beyond n.
 void PackRows(Bf16* b, const Bf16* x, int64_t n, int64_t n_padded, int64_t k, int64_t ldx) {
   for (int64_t n0 = 0; n0 < n_padded; n0 += 16) {
     for (int64_t k0 = 0; k0 < k; k0 += 32) {
       const Bf16 zero[32] = {};
       U16 unit[16];
-      for (int64_t i = 0; i < 16; ++i) unit[i] = LoadUnits(n0 + i < n ? x + (n0 + i) * ldx + k0 : zero);
+      for (int64_t i = 0; i < 16; ++i)
+        unit[i] = LoadUnits(n0 + i < n ? x + (n0 + i) * ldx + k0 : zero);
       Transpose16(unit);
       for (int64_t i = 0; i < 16; ++i) StoreUnits(b + n0 * k + k0 * 16 + i * 32, unit[i]);
     }
@@ -51,7 +54,8 @@ constexpr Step kStep;
 
 class Backward {
  public:
-  explicit Backward(const AttentionBackwardArgs& args) : a_(args), shape_(args.t, args.d_qk, args.d_v) {
+  explicit Backward(const AttentionBackwardArgs& args)
+      : a_(args), shape_(args.t, args.d_qk, args.d_v) {
     Bf16* next = reinterpret_cast<Bf16*>(a_.scratch);
     const auto take = [&](int64_t elements) {
       Bf16* at = next;
@@ -85,7 +89,8 @@ class Backward {
   void Run() {
     Prepare();
     for (int64_t q0 = 0; q0 < shape_.t_padded; q0 += shape_.queries) {
-      const int64_t q1 = q0 + shape_.queries < shape_.t_padded ? q0 + shape_.queries : shape_.t_padded;
+      const int64_t q1 =
+          q0 + shape_.queries < shape_.t_padded ? q0 + shape_.queries : shape_.t_padded;
       for (int64_t key = 0; key < q1; key += 32) KeyBlock(key, key > q0 ? key : q0, q0, q1);
       for (int64_t query = q0; query < q1; query += 32) QueryGradient(query, q0);
     }
@@ -104,8 +109,10 @@ class Backward {
     const int64_t whole = t / 32 * 32;
     for (int64_t row = 0; row < tp - whole; ++row) {
       const bool inside = whole + row < t;
-      for (int64_t c = 0; c < dk; ++c) k_tail_[row * dk + c] = inside ? a_.k[(whole + row) * a_.ldk + c] : Bf16{};
-      for (int64_t c = 0; c < dv; ++c) v_tail_[row * dv + c] = inside ? a_.v[(whole + row) * a_.ldv + c] : Bf16{};
+      for (int64_t c = 0; c < dk; ++c)
+        k_tail_[row * dk + c] = inside ? a_.k[(whole + row) * a_.ldk + c] : Bf16{};
+      for (int64_t c = 0; c < dv; ++c)
+        v_tail_[row * dv + c] = inside ? a_.v[(whole + row) * a_.ldv + c] : Bf16{};
     }
     for (int64_t i = 0; i < tp; ++i) {
       max_[i] = i < t ? a_.max[i] : 0.0f;
@@ -125,24 +132,57 @@ class Backward {
     alignas(64) float score[32 * kColumns], dp[32 * kColumns];
     for (int64_t query = begin; query < q1; query += kColumns) {
       const int64_t columns = q1 - query < kColumns ? q1 - query : kColumns;
-      Multiply(Product<PackedRight>{k, ldk, {q_columns_ + query * dk, dk * kPanel}, score, kColumns, 32, columns, dk / 32, false});
-      Multiply(Product<PackedRight>{v, ldv, {dout_columns_ + query * dv, dv * kPanel}, dp, kColumns, 32, columns, dv / 32, false});
+      Multiply(Product<PackedRight>{k,
+                                    ldk,
+                                    {q_columns_ + query * dk, dk * kPanel},
+                                    score,
+                                    kColumns,
+                                    32,
+                                    columns,
+                                    dk / 32,
+                                    false});
+      Multiply(Product<PackedRight>{v,
+                                    ldv,
+                                    {dout_columns_ + query * dv, dv * kPanel},
+                                    dp,
+                                    kColumns,
+                                    32,
+                                    columns,
+                                    dv / 32,
+                                    false});
       for (int64_t c = 0; c < columns; c += 32) {
-        if (query + c == key) Elementwise<true>(score + c, dp + c, kColumns, key, query + c, q0);
-        else Elementwise<false>(score + c, dp + c, kColumns, key, query + c, q0);
+        if (query + c == key)
+          Elementwise<true>(score + c, dp + c, kColumns, key, query + c, q0);
+        else
+          Elementwise<false>(score + c, dp + c, kColumns, key, query + c, q0);
       }
     }
     const int64_t rows = whole ? 32 : a_.t - key, blocks = (q1 - begin) / 32, at = begin - q0;
     const int64_t skip = begin / 32 * kTileElements;
-    Multiply(Product<PackedRight>{p_ + at, shape_.queries, {dout_rows_ + skip, tp * kPanel}, a_.dv + key * a_.lddv, a_.lddv, rows,
-                                  a_.d_v, blocks, true});
-    Multiply(Product<PackedRight>{ds_ + at, shape_.queries, {q_rows_ + skip, tp * kPanel}, a_.dk + key * a_.lddk, a_.lddk, rows,
-                                  a_.d_qk, blocks, true});
+    Multiply(Product<PackedRight>{p_ + at,
+                                  shape_.queries,
+                                  {dout_rows_ + skip, tp * kPanel},
+                                  a_.dv + key * a_.lddv,
+                                  a_.lddv,
+                                  rows,
+                                  a_.d_v,
+                                  blocks,
+                                  true});
+    Multiply(Product<PackedRight>{ds_ + at,
+                                  shape_.queries,
+                                  {q_rows_ + skip, tp * kPanel},
+                                  a_.dk + key * a_.lddk,
+                                  a_.lddk,
+                                  rows,
+                                  a_.d_qk,
+                                  blocks,
+                                  true});
   }
 
   // 32 keys x 32 queries of P and dS, to both layouts.
   template <bool Diagonal>
-  void Elementwise(const float* score, const float* dp, int64_t ld, int64_t key, int64_t query, int64_t q0) {
+  void Elementwise(const float* score, const float* dp, int64_t ld, int64_t key, int64_t query,
+                   int64_t q0) {
     const F16 scale = Set(a_.scale);
     F16 m[2], inverse[2], delta[2];
     for (int64_t half = 0; half < 2; ++half) {
@@ -168,7 +208,8 @@ class Backward {
         StoreFinite(ds_out + (row + i) * shape_.queries, ds[i][0], ds[i][1]);
       }
       for (int64_t half = 0; half < 2; ++half) {
-        StoreUnits(packed + 16 * half * shape_.t_padded + row * 16, MergeFinite(ds[0][half], ds[1][half]));
+        StoreUnits(packed + 16 * half * shape_.t_padded + row * 16,
+                   MergeFinite(ds[0][half], ds[1][half]));
       }
     }
   }
@@ -176,8 +217,15 @@ class Backward {
   // dQ of queries query .. query+31 from all keys they see.
   void QueryGradient(int64_t query, int64_t q0) {
     const int64_t dk = shape_.dk, tp = shape_.t_padded;
-    Multiply(Product<PackedRight>{k_transposed_, tp, {ds_packed_ + (query - q0) * tp, tp * kPanel}, dq_transposed_, 32, dk, 32,
-                                  query / 32 + 1, false});
+    Multiply(Product<PackedRight>{k_transposed_,
+                                  tp,
+                                  {ds_packed_ + (query - q0) * tp, tp * kPanel},
+                                  dq_transposed_,
+                                  32,
+                                  dk,
+                                  32,
+                                  query / 32 + 1,
+                                  false});
     const int64_t rows = a_.t - query < 32 ? a_.t - query : 32;
     for (int64_t d0 = 0; d0 < a_.d_qk; d0 += 16) {
       const int64_t columns = a_.d_qk - d0 < 16 ? a_.d_qk - d0 : 16;
@@ -201,7 +249,8 @@ class Backward {
 
   const AttentionBackwardArgs& a_;
   const AttentionBackwardShape shape_;
-  Bf16 *q_columns_, *q_rows_, *dout_, *dout_columns_, *dout_rows_, *k_transposed_, *k_tail_, *v_tail_, *p_, *ds_, *ds_packed_;
+  Bf16 *q_columns_, *q_rows_, *dout_, *dout_columns_, *dout_rows_, *k_transposed_, *k_tail_,
+      *v_tail_, *p_, *ds_, *ds_packed_;
   float *max_, *inverse_sum_, *delta_, *dq_transposed_;
 };
 

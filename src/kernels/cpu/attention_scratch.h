@@ -10,7 +10,8 @@ namespace r1::kernels {
 struct AttentionBackwardShape {
   AttentionBackwardShape(int64_t t, int64_t d_qk, int64_t d_v)
       : t_padded(RoundUp(t, 32)), dk(RoundUp(d_qk, 32)), dv(RoundUp(d_v, 32)) {
-    constexpr int64_t kElements = 128 * 1024, kMaxQueries = 256;  // dSᵀ of a block of queries stays within the L2 cache
+    constexpr int64_t kElements = 128 * 1024,
+                      kMaxQueries = 256;  // dSᵀ of a block of queries stays within the L2 cache
     queries = t_padded > 0 ? kElements / t_padded / 32 * 32 : 32;
     if (queries > kMaxQueries) queries = kMaxQueries;
     if (queries > t_padded) queries = t_padded;

@@ -23,7 +23,8 @@ void scale(float* y, float s, int64_t n) {
   if (i < n) StoreN(y + i, Mul(LoadN(y + i, n - i, 0), factor), n - i);
 }
 
-// Four rows a pass, so that the sums are read and written a quarter as often; each column is still one chain over the rows.
+// Four rows a pass, so that the sums are read and written a quarter as often; each column is still
+// one chain over the rows.
 void column_sum(float* out_N, const float* x, int64_t ldx, int64_t t, int64_t n) {
   int64_t row = 0;
   for (; row + 4 <= t; row += 4) {
@@ -55,7 +56,8 @@ double sum_squares(const float* x, int64_t n) {
     F16 a = Zero(), b = Zero(), c = Zero(), d = Zero();
     const float* p = x + done;
     for (int64_t i = 0; i < kBlock; i += 16) {
-      const F16 xa = Load(p + i), xb = Load(p + kBlock + i), xc = Load(p + 2 * kBlock + i), xd = Load(p + 3 * kBlock + i);
+      const F16 xa = Load(p + i), xb = Load(p + kBlock + i), xc = Load(p + 2 * kBlock + i),
+                xd = Load(p + 3 * kBlock + i);
       a = Fma(xa, xa, a);
       b = Fma(xb, xb, b);
       c = Fma(xc, xc, c);

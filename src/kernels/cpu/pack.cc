@@ -1,13 +1,15 @@
-// Packing into panels, transposition and rounding to bf16 (layouts in kernels.h). A panel is a matrix of 32-bit units, one
-// (k, k+1) pair of bf16 each: rows are pairs, 16 columns. Rows that run along k need a 16 x 16 transposition of such units;
-// rows that run along n only need two of them merged.
+// Packing into panels, transposition and rounding to bf16 (layouts in kernels.h). A panel is a
+// matrix of 32-bit units, one (k, k+1) pair of bf16 each: rows are pairs, 16 columns. Rows that run
+// along k need a 16 x 16 transposition of such units; rows that run along n only need two of them
+// merged.
 #include "kernels/cpu/ops.h"
 #include "kernels/cpu/units.h"
 
 namespace r1::kernels::R1_ISA_NAME {
 namespace {
 
-// 16 pairs of rows k .. k+31, 16 columns: one tile. `row(i)` gives the i-th row of the 32 as units (low halves).
+// 16 pairs of rows k .. k+31, 16 columns: one tile. `row(i)` gives the i-th row of the 32 as units
+// (low halves).
 template <class Row>
 inline void MergedTile(U16* tile, const Row& row) {
   for (int pair = 0; pair < 16; ++pair) tile[pair] = Merge(row(2 * pair), row(2 * pair + 1));
@@ -28,7 +30,8 @@ void pack_nk(Bf16* b, const float* w, int64_t n, int64_t k, int64_t ldw) {
           const float* from = w + (n0 + i) * ldw + k0;
           const bool whole = k0 + 32 <= k;
           StoreLow(row, whole ? Rounded(Load(from)) : RoundedN(from, Clamp16(k - k0)));
-          StoreLow(row + 16, whole ? Rounded(Load(from + 16)) : RoundedN(from + 16, Clamp16(k - k0 - 16)));
+          StoreLow(row + 16,
+                   whole ? Rounded(Load(from + 16)) : RoundedN(from + 16, Clamp16(k - k0 - 16)));
         }
         unit[i] = LoadUnits(row);
       }
@@ -83,7 +86,8 @@ void transpose_bf16(Bf16* out, int64_t ldo, const Bf16* x, int64_t t, int64_t n,
   }
 }
 
-void to_bf16(Bf16* y, int64_t ldy, const float* x, int64_t ldx, int64_t t, int64_t n, int64_t n_padded) {
+void to_bf16(Bf16* y, int64_t ldy, const float* x, int64_t ldx, int64_t t, int64_t n,
+             int64_t n_padded) {
   for (int64_t row = 0; row < t; ++row) {
     const float* from = x + row * ldx;
     Bf16* to = y + row * ldy;

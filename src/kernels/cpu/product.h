@@ -1,10 +1,13 @@
-// Products of bf16 matrices in the one order of the contract (kernels.h), as templates over where the right side lies, so
-// that gemm, attention and its backward share two micro-kernels: fused multiply-adds in registers, and matrix tiles.
+// Products of bf16 matrices in the one order of the contract (kernels.h), as templates over where
+// the right side lies, so that gemm, attention and its backward share two micro-kernels: fused
+// multiply-adds in registers, and matrix tiles.
 //
-//   C [m, n] (+)= A [m, 32·blocks] · B,   c += (((a0·b0 ⊕ a2·b2) ⊕ ...) + ((a1·b1 ⊕ a3·b3) ⊕ ...)) for each block of 32
+//   C [m, n] (+)= A [m, 32·blocks] · B,   c += (((a0·b0 ⊕ a2·b2) ⊕ ...) + ((a1·b1 ⊕ a3·b3) ⊕ ...))
+//   for each block of 32
 //
-// B is read in tiles of 16 pairs x 16 columns x 2 (1,024 bytes); Right(block, panel) returns where such a tile starts.
-// TDPBF16PS (Intel SDM volume 2) has exactly this order, so both kernels give the same bits.
+// B is read in tiles of 16 pairs x 16 columns x 2 (1,024 bytes); Right(block, panel) returns where
+// such a tile starts. TDPBF16PS (Intel SDM volume 2) has exactly this order, so both kernels give
+// the same bits.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +30,9 @@ constexpr int64_t kTileElements = 512;  // bf16 elements of one tile of B
 struct PackedRight {
   const Bf16* b;
   int64_t panel_stride;
-  const Bf16* operator()(int64_t block, int64_t panel) const { return b + panel * panel_stride + block * kTileElements; }
+  const Bf16* operator()(int64_t block, int64_t panel) const {
+    return b + panel * panel_stride + block * kTileElements;
+  }
 };
 inline PackedRight Packed(const Bf16* b, int64_t k) { return {b, RoundUp(k, kBlock) * kPanel}; }
 
@@ -42,7 +47,8 @@ struct Product {
   bool accumulate;
 };
 
-// ---- Fused multiply-adds ------------------------------------------------------------------------------------------------
+// ---- Fused multiply-adds
+// ------------------------------------------------------------------------------------------------
 // A part is one machine vector: a whole panel with AVX-512, half of one with AVX2.
 #if defined(R1_ISA_portable)
 constexpr int kPartLanes = 16;
@@ -78,7 +84,8 @@ constexpr int PartsFor(int rows) {
   return rows == 1 ? 4 : rows <= 3 ? 2 : 1;
 }
 #endif
-constexpr int64_t kChunkBlocks = 16;  // reduction blocks whose left side is held as floats at a time
+constexpr int64_t kChunkBlocks =
+    16;  // reduction blocks whose left side is held as floats at a time
 
 // Left side as floats: per row and block 16 even elements, then 16 odd ones.
 inline void WidenLeft(float* out, const Bf16* a, int64_t blocks) {
@@ -90,15 +97,18 @@ inline void WidenLeft(float* out, const Bf16* a, int64_t blocks) {
   }
 }
 
-// R rows x P parts starting at part `part`. left [R, left_stride] is widened; blocks first .. first + blocks of B, of the last
-// one only the first last_pairs pairs (the left side is zero in the others, which would change nothing).
+// R rows x P parts starting at part `part`. left [R, left_stride] is widened; blocks first .. first
+// + blocks of B, of the last one only the first last_pairs pairs (the left side is zero in the
+// others, which would change nothing).
 template <int R, int P, class Right>
-inline void FmaKernel(const float* left, int64_t left_stride, const Right& b, int64_t first, int64_t blocks, int64_t part,
-                      float* c, int64_t ldc, bool accumulate, int64_t last_pairs) {
+inline void FmaKernel(const float* left, int64_t left_stride, const Right& b, int64_t first,
+                      int64_t blocks, int64_t part, float* c, int64_t ldc, bool accumulate,
+                      int64_t last_pairs) {
   constexpr int kPerPanel = static_cast<int>(kPanel) / kPartLanes;
   Part sum[R][P];
   for (int r = 0; r < R; ++r) {
-    for (int p = 0; p < P; ++p) sum[r][p] = accumulate ? PartLoad(c + r * ldc + p * kPartLanes) : PartZero();
+    for (int p = 0; p < P; ++p)
+      sum[r][p] = accumulate ? PartLoad(c + r * ldc + p * kPartLanes) : PartZero();
   }
   for (int64_t block = 0; block < blocks; ++block) {
     const Bf16* tile[P];
@@ -133,39 +143,49 @@ inline void FmaKernel(const float* left, int64_t left_stride, const Right& b, in
 
 // R rows over all n columns; the last, partial part goes through a buffer.
 template <int R, class Right>
-inline void FmaRows(const float* left, int64_t left_stride, const Right& b, int64_t first, int64_t blocks, float* c,
-                    int64_t ldc, int64_t n, bool accumulate, int64_t last_pairs = 16) {
+inline void FmaRows(const float* left, int64_t left_stride, const Right& b, int64_t first,
+                    int64_t blocks, float* c, int64_t ldc, int64_t n, bool accumulate,
+                    int64_t last_pairs = 16) {
   constexpr int P = PartsFor(R);
   const int64_t parts = n / kPartLanes;
   int64_t part = 0;
   for (; part + P <= parts; part += P) {
-    FmaKernel<R, P>(left, left_stride, b, first, blocks, part, c + part * kPartLanes, ldc, accumulate, last_pairs);
+    FmaKernel<R, P>(left, left_stride, b, first, blocks, part, c + part * kPartLanes, ldc,
+                    accumulate, last_pairs);
   }
   if constexpr (P > 2) {
     for (; part + 2 <= parts; part += 2) {
-      FmaKernel<R, 2>(left, left_stride, b, first, blocks, part, c + part * kPartLanes, ldc, accumulate, last_pairs);
+      FmaKernel<R, 2>(left, left_stride, b, first, blocks, part, c + part * kPartLanes, ldc,
+                      accumulate, last_pairs);
     }
   }
   for (; part < parts; ++part) {
-    FmaKernel<R, 1>(left, left_stride, b, first, blocks, part, c + part * kPartLanes, ldc, accumulate, last_pairs);
+    FmaKernel<R, 1>(left, left_stride, b, first, blocks, part, c + part * kPartLanes, ldc,
+                    accumulate, last_pairs);
   }
   const int64_t rest = n - parts * kPartLanes;
   if (rest == 0) return;
   float buffer[R * kPartLanes] = {};
   float* edge = c + parts * kPartLanes;
   if (accumulate) {
-    for (int r = 0; r < R; ++r) std::memcpy(buffer + r * kPartLanes, edge + r * ldc, static_cast<size_t>(rest) * sizeof(float));
+    for (int r = 0; r < R; ++r)
+      std::memcpy(buffer + r * kPartLanes, edge + r * ldc,
+                  static_cast<size_t>(rest) * sizeof(float));
   }
-  FmaKernel<R, 1>(left, left_stride, b, first, blocks, parts, buffer, kPartLanes, accumulate, last_pairs);
-  for (int r = 0; r < R; ++r) std::memcpy(edge + r * ldc, buffer + r * kPartLanes, static_cast<size_t>(rest) * sizeof(float));
+  FmaKernel<R, 1>(left, left_stride, b, first, blocks, parts, buffer, kPartLanes, accumulate,
+                  last_pairs);
+  for (int r = 0; r < R; ++r)
+    std::memcpy(edge + r * ldc, buffer + r * kPartLanes, static_cast<size_t>(rest) * sizeof(float));
 }
 
 // As FmaRows<R> for the rows left over, 1 .. R of them.
 template <int R, class Right>
-inline void FmaRowsUpTo(int64_t rows, const float* left, int64_t left_stride, const Right& b, int64_t first, int64_t blocks,
-                        float* c, int64_t ldc, int64_t n, bool accumulate) {
+inline void FmaRowsUpTo(int64_t rows, const float* left, int64_t left_stride, const Right& b,
+                        int64_t first, int64_t blocks, float* c, int64_t ldc, int64_t n,
+                        bool accumulate) {
   if constexpr (R > 1) {
-    if (rows < R) return FmaRowsUpTo<R - 1>(rows, left, left_stride, b, first, blocks, c, ldc, n, accumulate);
+    if (rows < R)
+      return FmaRowsUpTo<R - 1>(rows, left, left_stride, b, first, blocks, c, ldc, n, accumulate);
   }
   FmaRows<R>(left, left_stride, b, first, blocks, c, ldc, n, accumulate);
 }
@@ -179,17 +199,21 @@ void FmaProduct(const Product<Right>& p) {
     const int64_t blocks = p.blocks - first < kChunkBlocks ? p.blocks - first : kChunkBlocks;
     for (int64_t row = 0; row < p.m; row += kMaxRows) {
       const int64_t rows = p.m - row < kMaxRows ? p.m - row : kMaxRows;
-      for (int64_t r = 0; r < rows; ++r) WidenLeft(left + r * kStride, p.a + (row + r) * p.lda + first * kBlock, blocks);
-      FmaRowsUpTo<kMaxRows>(rows, left, kStride, p.b, first, blocks, p.c + row * p.ldc, p.ldc, p.n, p.accumulate || first > 0);
+      for (int64_t r = 0; r < rows; ++r)
+        WidenLeft(left + r * kStride, p.a + (row + r) * p.lda + first * kBlock, blocks);
+      FmaRowsUpTo<kMaxRows>(rows, left, kStride, p.b, first, blocks, p.c + row * p.ldc, p.ldc, p.n,
+                            p.accumulate || first > 0);
     }
     first += blocks;
   } while (first < p.blocks);
 }
 
-// ---- Matrix tiles -------------------------------------------------------------------------------------------------------
+// ---- Matrix tiles
+// -------------------------------------------------------------------------------------------------------
 #if defined(R1_ISA_amx)
-// Shapes of the eight tiles of this thread: C 0..3 (2 x 2), A 4..5, B 6..7. rows0/rows1 are the heights of the two tile rows,
-// cols0/cols1 the widths of the two tile columns, 1 .. 16. Kept until other shapes are asked for (gemm.cc).
+// Shapes of the eight tiles of this thread: C 0..3 (2 x 2), A 4..5, B 6..7. rows0/rows1 are the
+// heights of the two tile rows, cols0/cols1 the widths of the two tile columns, 1 .. 16. Kept until
+// other shapes are asked for (gemm.cc).
 void ConfigureTiles(int64_t rows0, int64_t rows1, int64_t cols0, int64_t cols1);
 
 // One block of (1 or 2) x (1 or 2) tiles of C at row `row`, panel `panel`.
@@ -234,13 +258,16 @@ inline void TileKernel(const Product<Right>& p, int64_t row, int64_t panel) {
 
 // Rows [row_begin, row_end) and panels [panel_begin, panel_end), all of the shape now configured.
 template <int TileRows, int TileCols, class Right>
-inline void TileRegion(const Product<Right>& p, int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end) {
+inline void TileRegion(const Product<Right>& p, int64_t row_begin, int64_t row_end,
+                       int64_t panel_begin, int64_t panel_end) {
   for (int64_t row = row_begin; row < row_end; row += 32) {
-    for (int64_t panel = panel_begin; panel < panel_end; panel += 2) TileKernel<TileRows, TileCols>(p, row, panel);
+    for (int64_t panel = panel_begin; panel < panel_end; panel += 2)
+      TileKernel<TileRows, TileCols>(p, row, panel);
   }
 }
 
-// Whole 32 x 32 blocks first, then the strip of columns left over, then the rows left over: at most four tile shapes.
+// Whole 32 x 32 blocks first, then the strip of columns left over, then the rows left over: at most
+// four tile shapes.
 template <class Right>
 void TileProduct(const Product<Right>& p) {
   const int64_t m32 = p.m / 32 * 32, panels = p.n / 32 * 2, end = panels + 2;
@@ -253,29 +280,38 @@ void TileProduct(const Product<Right>& p) {
   }
   if (m32 > 0 && n_rest > 0) {
     ConfigureTiles(16, 16, cols0, cols1);
-    if (n_rest > 16) TileRegion<2, 2>(p, 0, m32, panels, end);
-    else TileRegion<2, 1>(p, 0, m32, panels, end);
+    if (n_rest > 16)
+      TileRegion<2, 2>(p, 0, m32, panels, end);
+    else
+      TileRegion<2, 1>(p, 0, m32, panels, end);
   }
   if (m_rest == 0) return;
   if (panels > 0) {
     ConfigureTiles(rows0, rows1, 16, 16);
-    if (m_rest > 16) TileRegion<2, 2>(p, m32, p.m, 0, panels);
-    else TileRegion<1, 2>(p, m32, p.m, 0, panels);
+    if (m_rest > 16)
+      TileRegion<2, 2>(p, m32, p.m, 0, panels);
+    else
+      TileRegion<1, 2>(p, m32, p.m, 0, panels);
   }
   if (n_rest > 0) {
     ConfigureTiles(rows0, rows1, cols0, cols1);
-    if (m_rest > 16 && n_rest > 16) TileRegion<2, 2>(p, m32, p.m, panels, end);
-    else if (m_rest > 16) TileRegion<2, 1>(p, m32, p.m, panels, end);
-    else if (n_rest > 16) TileRegion<1, 2>(p, m32, p.m, panels, end);
-    else TileRegion<1, 1>(p, m32, p.m, panels, end);
+    if (m_rest > 16 && n_rest > 16)
+      TileRegion<2, 2>(p, m32, p.m, panels, end);
+    else if (m_rest > 16)
+      TileRegion<2, 1>(p, m32, p.m, panels, end);
+    else if (n_rest > 16)
+      TileRegion<1, 2>(p, m32, p.m, panels, end);
+    else
+      TileRegion<1, 1>(p, m32, p.m, panels, end);
   }
 }
 constexpr int64_t kTileMinRows = 5;  // fewer rows leave a tile mostly empty
 #endif
 
-// The unit of matrix tiles falls asleep about 1,600 cycles after its last product and takes about 640 to wake (measured on
-// Emerald Rapids). Loops of vector work between products call this every few hundred cycles: a product whose result is
-// dropped. Some product of tiles must have gone before on this thread.
+// The unit of matrix tiles falls asleep about 1,600 cycles after its last product and takes about
+// 640 to wake (measured on Emerald Rapids). Loops of vector work between products call this every
+// few hundred cycles: a product whose result is dropped. Some product of tiles must have gone
+// before on this thread.
 inline void KeepTilesAwake() {
 #if defined(R1_ISA_amx)
   _tile_dpbf16ps(0, 4, 6);

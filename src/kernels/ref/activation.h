@@ -1,5 +1,5 @@
-// Definition of SwiGLU (Shazeer 2020): gu [T, 2F] = gate | up, h [T, F] = silu(gate) · up with silu(g) = g / (1 + exp(-g)).
-// The kernels round h and dgu to bf16.
+// Definition of SwiGLU (Shazeer 2020): gu [T, 2F] = gate | up, h [T, F] = silu(gate) · up with
+// silu(g) = g / (1 + exp(-g)). The kernels round h and dgu to bf16.
 #pragma once
 
 #include "kernels/ref/scalar.h"
@@ -18,7 +18,8 @@ void SwiGlu(S* h, int64_t ldh, const S* gu, int64_t ldgu, int64_t t, int64_t f) 
 
 // silu'(g) = s + g s (1 - s).
 template <class S>
-void SwiGluBackward(S* dgu, int64_t lddgu, const S* dh, int64_t lddh, const S* gu, int64_t ldgu, int64_t t, int64_t f) {
+void SwiGluBackward(S* dgu, int64_t lddgu, const S* dh, int64_t lddh, const S* gu, int64_t ldgu,
+                    int64_t t, int64_t f) {
   for (int64_t row = 0; row < t; ++row) {
     for (int64_t i = 0; i < f; ++i) {
       const S gate = gu[row * ldgu + i], up = gu[row * ldgu + f + i], g = dh[row * lddh + i];

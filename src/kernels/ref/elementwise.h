@@ -1,4 +1,5 @@
-// Definitions of the reductions over plain arrays (cpu/elementwise.cc). y += x, a + b and y *= s need none.
+// Definitions of the reductions over plain arrays (cpu/elementwise.cc). y += x, a + b and y *= s
+// need none.
 #pragma once
 
 #include "kernels/ref/scalar.h"

@@ -1,6 +1,7 @@
-// Definition of a product of matrices (kernels.h): for each block of 32 along the reduction an even and an odd chain of fused
-// steps start at +0, are added to each other, and the sum is added to the accumulator; blocks ascend. This is the order of
-// TDPBF16PS (Intel SDM volume 2). With float and bf16-representable inputs the bits are those of every kernel table.
+// Definition of a product of matrices (kernels.h): for each block of 32 along the reduction an even
+// and an odd chain of fused steps start at +0, are added to each other, and the sum is added to the
+// accumulator; blocks ascend. This is the order of TDPBF16PS (Intel SDM volume 2). With float and
+// bf16-representable inputs the bits are those of every kernel table.
 #pragma once
 
 #include <cstdint>
@@ -27,11 +28,13 @@ S ProductSum(S start, int64_t k, const A& a, const B& b) {
 
 // C [M, N] (+)= A [M, K] · B [K, N], plain row-major matrices.
 template <class S>
-void Gemm(S* c, int64_t ldc, const S* a, int64_t lda, const S* b_KN, int64_t ldb, int64_t m, int64_t n, int64_t k, bool accumulate) {
+void Gemm(S* c, int64_t ldc, const S* a, int64_t lda, const S* b_KN, int64_t ldb, int64_t m,
+          int64_t n, int64_t k, bool accumulate) {
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t j = 0; j < n; ++j) {
-      c[i * ldc + j] = ProductSum<S>(accumulate ? c[i * ldc + j] : S(0), k, [&](int64_t p) { return a[i * lda + p]; },
-                                     [&](int64_t p) { return b_KN[p * ldb + j]; });
+      c[i * ldc + j] = ProductSum<S>(
+          accumulate ? c[i * ldc + j] : S(0), k, [&](int64_t p) { return a[i * lda + p]; },
+          [&](int64_t p) { return b_KN[p * ldb + j]; });
     }
   }
 }

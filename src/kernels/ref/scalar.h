@@ -1,5 +1,7 @@
-// Scalar pieces shared by the definitions in this folder. S is float, double or std::complex<double>: with float the definitions give the
-// bits of every kernel table, with double they are the yardstick of accuracy, with complex numbers they are differentiated by a complex step.
+// Scalar pieces shared by the definitions in this folder. S is float, double or
+// std::complex<double>: with float the definitions give the bits of every kernel table, with double
+// they are the yardstick of accuracy, with complex numbers they are differentiated by a complex
+// step.
 #pragma once
 
 #include <bit>
@@ -51,7 +53,8 @@ inline float Exp(float x) {
   p = std::fma(p, r, 1.6666665459e-1f);
   p = std::fma(p, r, 5.0000001201e-1f);
   p = std::fma(std::fma(p, r, 1.0f), r, 1.0f);
-  if (x >= -87.3f) return std::bit_cast<float>(std::bit_cast<uint32_t>(p) + (std::bit_cast<uint32_t>(t) << 23));
+  if (x >= -87.3f)
+    return std::bit_cast<float>(std::bit_cast<uint32_t>(p) + (std::bit_cast<uint32_t>(t) << 23));
   return 0.0f > x ? 0.0f : x;
 }
 inline double Exp(double x) { return std::exp(x); }
@@ -62,7 +65,8 @@ S Sigmoid(S x) {
   return S(1) / (S(1) + Exp(S(0) - x));
 }
 
-// The row sum of the contract: step(lane value, i) adds element i to its lane i % 16; lanes are added as a tree.
+// The row sum of the contract: step(lane value, i) adds element i to its lane i % 16; lanes are
+// added as a tree.
 template <class S, class Step>
 S RowSum(int64_t n, Step step) {
   S lane[16] = {};

@@ -1,5 +1,7 @@
-// Definitions over the vocabulary. One row: z = inv_temperature · logit, m = max z, sum = row sum of exp(z - m), lse = m + log(sum).
-//   logp = z[target] - lse    entropy = log(sum) - (sum of exp(z - m) (z - m)) / sum    prob = exp(z - m) · (1 / sum)
+// Definitions over the vocabulary. One row: z = inv_temperature · logit, m = max z,
+// sum = row sum of exp(z - m), lse = m + log(sum).
+//   logp = z[target] - lse        prob = exp(z - m) · (1 / sum)
+//   entropy = log(sum) - (sum of exp(z - m) (z - m)) / sum
 // The float version takes the logarithm, logp, lse and entropy in double and rounds each once.
 #pragma once
 
@@ -21,10 +23,12 @@ S Floored(S x) {
 }
 
 template <class S>
-void LogProb(S* logp, S* lse, S* entropy, const S* logits, int32_t target, int64_t v, float inv_temperature) {
+void LogProb(S* logp, S* lse, S* entropy, const S* logits, int32_t target, int64_t v,
+             float inv_temperature) {
   const S scale = S(inv_temperature);
   const S top = RowMax(logits, v, inv_temperature);
-  const Wide<S> total = RowSum<S>(v, [&](S sum, int64_t i) { return sum + Exp(scale * logits[i] - top); });
+  const Wide<S> total =
+      RowSum<S>(v, [&](S sum, int64_t i) { return sum + Exp(scale * logits[i] - top); });
   const Wide<S> weighted = RowSum<S>(v, [&](S sum, int64_t i) {
     const S shifted = scale * logits[i] - top;
     return Fma(Exp(shifted), Floored(shifted), sum);
@@ -37,10 +41,12 @@ void LogProb(S* logp, S* lse, S* entropy, const S* logits, int32_t target, int64
 }
 
 // The gradient of g · logp + h · entropy, before the kernel's rounding to bf16:
-//   d_i = -inv_temperature · p_i (g + h (log p_i + entropy)),  and for the target  inv_temperature · (g - p (g + h (log p + entropy)))
-// with log p = z - lse. If g and h are both 0 the row is 0 and logits and target are not read.
+//   d_i = -inv_temperature · u_i,   for the target  inv_temperature · (g - u_i)
+//   with u_i = p_i (g + h (log p_i + entropy)) and log p = z - lse.
+// If g and h are both 0 the row is 0, and logits and target are not read.
 template <class S>
-void LogProbBackward(S* dlogits, const S* logits, int32_t target, S lse, S g, S entropy, S h, int64_t v, float inv_temperature) {
+void LogProbBackward(S* dlogits, const S* logits, int32_t target, S lse, S g, S entropy, S h,
+                     int64_t v, float inv_temperature) {
   const S scale = S(inv_temperature);
   for (int64_t i = 0; i < v; ++i) {
     dlogits[i] = S(0);
