@@ -35,6 +35,21 @@ std::vector<std::string> RecipeFolders() {
   return folders;
 }
 
+// What to try with a finished run.
+std::string NextCommands(const Recipe& recipe, const std::string& folder) {
+  std::string model;
+  for (const auto& stage : recipe.stages) {
+    if (stage->kind != "eval") model = JoinPath(folder, stage->name);
+  }
+  if (model.empty()) return "";
+  return fmt::format(
+      "\ntry next:\n"
+      "  r1 generate {0} \"pick 14 8 20 3 5 sum 42\" --num-generations 3\n"
+      "  r1 eval {0} --temperature 0.6\n"
+      "  r1 run mini-zero --seed {1} && r1 report {2} runs/mini-zero-seed{1}\n",
+      model, recipe.seed + 1, folder);
+}
+
 }  // namespace
 
 Result<std::string> FindRecipe(const std::string& name) {
@@ -87,7 +102,7 @@ std::vector<std::pair<std::string, std::string>> StageOverrides(const std::strin
 
 Result<int> RunRecipeCommand(Recipe& recipe, const RunSettings& settings, const Invocation& invocation) {
   R1_TRY(CheckThreads(settings.threads));
-  if (settings.explain && !invocation.json) {
+  if (!invocation.json) {
     R1_ASSIGN(const std::string plan, PlanText(recipe, settings.threads));
     Print(plan + "\n");
   }
@@ -100,6 +115,7 @@ Result<int> RunRecipeCommand(Recipe& recipe, const RunSettings& settings, const 
   R1_ASSIGN(const RunOutcome outcome, RunRecipe(recipe, options));
   if (!invocation.json) {
     Print(fmt::format("run     {}\nresults {}\nreport  {}\n", outcome.folder, outcome.results_path, outcome.report_path));
+    Print(NextCommands(recipe, outcome.folder));
     return 0;
   }
   R1_ASSIGN(const nlohmann::json results, ReadJsonFile(outcome.results_path));

@@ -21,7 +21,7 @@ struct RunSettings {
   void Fields(V& v) {
     v("output_dir", output_dir, "folder of the run; if it is there, the run goes on where it stopped. If not given: runs/NAME-seedSEED");
     v("threads", threads, "threads to compute with; 0: all cores. Changes the speed only, never the result");
-    v("explain", explain, "first print the plan: sizes, memory, tokens and updates of each stage, expected time; with --dry-run only that");
+    v("explain", explain, "with --dry-run: print the plan (sizes, memory, tokens and updates of each stage, expected time), which a run prints first");
   }
 };
 

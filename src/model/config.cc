@@ -12,11 +12,17 @@ namespace r1 {
 
 namespace {
 
+// Chosen by measurement, docs/log/2026-11-22-mini-v3.md: fine-grained experts of which several are used make the model robust to the noisy
+// updates of reinforcement learning; the prediction module makes the base verify its sums.
 ModelConfig MiniV3() {
   ModelConfig c;
-  c.moe_intermediate_size = 128;
-  c.qk_nope_head_dim = 16;
-  c.qk_rope_head_dim = 16;
+  c.kv_lora_rank = 96;
+  c.moe_intermediate_size = 64;
+  c.n_routed_experts = 16;
+  c.num_experts_per_tok = 4;
+  c.n_group = 4;
+  c.topk_group = 2;
+  c.num_nextn_predict_layers = 1;
   return c;
 }
 
@@ -42,8 +48,10 @@ ModelConfig Tiny() {
   c.num_attention_heads = 2;
   c.num_key_value_heads = 2;
   c.kv_lora_rank = 32;
-  c.v_head_dim = 32;
+  c.qk_nope_head_dim = 16;
+  c.qk_rope_head_dim = 16;
   c.n_routed_experts = 8;
+  c.num_experts_per_tok = 2;
   return c;
 }
 
@@ -54,7 +62,7 @@ struct Preset {
 
 std::vector<Preset> Presets() {
   return {{"mini-v3", MiniV3()},
-          {"mini-dense", Dense(128, 4, 4, 352, 0)},
+          {"mini-dense", Dense(128, 4, 4, 384, 0)},
           {"mini", Dense(128, 4, 4, 512, 512)},
           {"A", Dense(256, 6, 4, 1024, 4096)},
           {"tiny", Tiny()},

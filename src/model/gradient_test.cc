@@ -95,19 +95,33 @@ Check CheckGradient(Case& test, const Objective& o, const std::vector<float>& g,
 }
 
 // bf16 rounding of values and of gradients makes a relative error of about 1 % in the gradient of a tensor. Along the gradient itself it
-// enters first only as a change of length; on a random axis the error is as large as the gradient's own share times that 1 %, so 0.2 of it
-// is far out, while a wrong gradient is off by 1.
-constexpr double kAlong = 0.04, kRandom = 0.25;
+// enters as a change of length; on a random axis the error is as large as the gradient's own share times that 1 %, so a quarter of it is far
+// out, while a wrong gradient is off by 1. What reaches a tensor with a small gradient comes rounded from the larger rest of the network: for
+// it the bound grows by 0.2 % of the whole gradient.
+constexpr double kAlong = 0.04, kRandom = 0.25, kOfWhole = 0.002;
 
-std::vector<Check> CheckAll(Case& test, const Objective& o, const std::vector<float>& g) {
-  std::vector<Check> checks{CheckGradient(test, o, g, nullptr)};
-  for (const ParamSpec& spec : test.model->params().specs) {
-    if (spec.trainable()) checks.push_back(CheckGradient(test, o, g, &spec));
+double Slack(const Check& c, double whole) { return c.norm > 0 ? 1 + kOfWhole * whole / (kAlong * c.norm) : 1; }
+bool Fails(const Check& c, double whole) { return !(c.along < kAlong * Slack(c, whole) && c.random < kRandom * Slack(c, whole)); }
+
+// Each part of the objective by itself.
+std::vector<std::pair<std::string, Objective>> Parts(const Case& test) {
+  const Objective all = Everything(test);
+  const ModelConfig& c = test.model->config();
+  std::vector<std::pair<std::string, Objective>> parts(2);
+  parts[0].first = "log-probabilities";
+  parts[0].second.dlogp = all.dlogp;
+  parts[1].first = "entropies";
+  parts[1].second.dentropy = all.dentropy;
+  if (c.num_nextn_predict_layers > 0) {
+    parts.emplace_back("prediction module", Objective{});
+    parts.back().second.mtp_weight = 1;
   }
-  return checks;
+  if (c.is_mla() && c.n_routed_experts > 0) {
+    parts.emplace_back("balance", Objective{});
+    parts.back().second.balance_alpha = 1;
+  }
+  return parts;
 }
-
-bool Fails(const Check& c) { return !(c.along < kAlong && c.random < kRandom); }
 
 class Gradient : public ::testing::TestWithParam<NamedConfig> {
  protected:
@@ -120,12 +134,14 @@ TEST_P(Gradient, EveryTensor) {
   const Objective o = Everything(test);
   Context ctx;
   const ProductResult result = RunProduct(ctx, *test.model, test.sequences, o, true);
+  const double whole = CheckGradient(test, o, result.gradient, nullptr).norm;
   double worst_along = 0, worst_random = 0;
-  for (const Check& c : CheckAll(test, o, result.gradient)) {
-    EXPECT_LT(c.along, kAlong) << c.tensor << ", norm " << c.norm;
-    EXPECT_LT(c.random, kRandom) << c.tensor << ", norm " << c.norm;
-    worst_along = std::max(worst_along, c.along);
-    worst_random = std::max(worst_random, c.random);
+  for (const ParamSpec& spec : test.model->params().specs) {
+    if (!spec.trainable()) continue;
+    const Check c = CheckGradient(test, o, result.gradient, &spec);
+    EXPECT_FALSE(Fails(c, whole)) << c.tensor << ": along " << c.along << ", random " << c.random << ", norm " << c.norm << " of " << whole;
+    worst_along = std::max(worst_along, c.along / Slack(c, whole));
+    worst_random = std::max(worst_random, c.random / Slack(c, whole));
   }
   RecordProperty("worst_along", std::to_string(worst_along));
   RecordProperty("worst_random", std::to_string(worst_random));
@@ -145,22 +161,8 @@ TEST_P(Gradient, EveryTensor) {
 TEST_P(Gradient, EveryPartOfTheObjective) {
   Case test = MakeCase(GetParam().config);
   ASSERT_NE(test.model, nullptr);
-  const Objective all = Everything(test);
-  std::vector<std::pair<std::string, Objective>> parts(2);
-  parts[0].first = "log-probabilities";
-  parts[0].second.dlogp = all.dlogp;
-  parts[1].first = "entropies";
-  parts[1].second.dentropy = all.dentropy;
-  if (test.model->config().num_nextn_predict_layers > 0) {
-    parts.emplace_back("prediction module", Objective{});
-    parts.back().second.mtp_weight = 1;
-  }
-  if (test.model->config().is_mla() && test.model->config().n_routed_experts > 0) {
-    parts.emplace_back("balance", Objective{});
-    parts.back().second.balance_alpha = 1;
-  }
   Context ctx;
-  for (const auto& [name, o] : parts) {
+  for (const auto& [name, o] : Parts(test)) {
     const Check c = CheckGradient(test, o, RunProduct(ctx, *test.model, test.sequences, o, true).gradient, nullptr);
     EXPECT_GT(c.norm, 0) << name;
     EXPECT_LT(c.along, kAlong) << name;
@@ -251,16 +253,28 @@ TEST(GradientCheck, SeesEveryBrokenBackward) {
   ASSERT_NE(config, configs.end());
   Case test = MakeCase(config->config);
   ASSERT_NE(test.model, nullptr);
-  const Objective o = Everything(test);
+  // True if the gradient that this table computes passes, for everything at once tensor by tensor and for each part over all tensors.
+  const auto passes = [&](const kernels::KernelTable& table) {
+    Context ctx;
+    ctx.k = &table;
+    for (const auto& [name, o] : Parts(test)) {
+      const Check c = CheckGradient(test, o, RunProduct(ctx, *test.model, test.sequences, o, true).gradient, nullptr);
+      if (Fails(c, c.norm)) return false;
+    }
+    const Objective o = Everything(test);
+    const std::vector<float> gradient = RunProduct(ctx, *test.model, test.sequences, o, true).gradient;
+    const double whole = CheckGradient(test, o, gradient, nullptr).norm;
+    for (const ParamSpec& spec : test.model->params().specs) {
+      if (spec.trainable() && Fails(CheckGradient(test, o, gradient, &spec), whole)) return false;
+    }
+    return true;
+  };
+  const kernels::KernelTable copy = kernels::Kernels();
+  EXPECT_TRUE(passes(copy));
   for (const Broken& broken : kBroken) {
     kernels::KernelTable table = kernels::Kernels();
     broken.apply(table);
-    Context ctx;
-    ctx.k = &table;
-    const ProductResult result = RunProduct(ctx, *test.model, test.sequences, o, true);
-    int failures = 0;
-    for (const Check& c : CheckAll(test, o, result.gradient)) failures += Fails(c) ? 1 : 0;
-    EXPECT_GT(failures, 0) << broken.name;
+    EXPECT_FALSE(passes(table)) << broken.name;
   }
 }
 

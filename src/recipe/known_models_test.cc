@@ -1,4 +1,5 @@
-// Evaluation of models whose score is known beforehand: they learnt the replies to some held-out problems by heart, right ones or wrong.
+// Evaluation of models whose score is known beforehand: they learnt the replies to some held-out
+// problems by heart, right ones or wrong.
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -43,7 +44,8 @@ class KnownModels : public testing::Test {
     return c;
   }
   // Trains on the replies to the first held-out problems until it knows them.
-  static void LearnByHeart(Model& model, ThreadPool& pool, const std::vector<std::string>& replies) {
+  static void LearnByHeart(Model& model, ThreadPool& pool,
+                           const std::vector<std::string>& replies) {
     OptimizerConfig optimizer;
     optimizer.learning_rate = 5e-3;
     optimizer.lr_scheduler_type = "constant";
@@ -53,7 +55,8 @@ class KnownModels : public testing::Test {
     std::vector<TokenDocument> documents;
     std::vector<TrainSequence> sequences;
     double targets = 0;
-    for (size_t i = 0; i < replies.size(); ++i) documents.push_back(TokenizeExample(*tokenizer_, PromptText(HeldOutProblem(i)), replies[i]));
+    for (size_t i = 0; i < replies.size(); ++i)
+      documents.push_back(TokenizeExample(*tokenizer_, PromptText(HeldOutProblem(i)), replies[i]));
     for (const TokenDocument& d : documents) {
       sequences.push_back({d.tokens.data(), static_cast<int64_t>(d.tokens.size()), d.loss_from});
       targets += static_cast<double>(static_cast<int64_t>(d.tokens.size()) - d.loss_from);
@@ -74,16 +77,20 @@ class KnownModels : public testing::Test {
   }
   static std::string Numbers(const PickProblem& problem, int triple) {
     std::string text;
-    for (const int at : kTriples[static_cast<size_t>(triple)]) text += " " + std::to_string(problem.nums[static_cast<size_t>(at)]);
+    for (const int at : kTriples[static_cast<size_t>(triple)])
+      text += " " + std::to_string(problem.nums[static_cast<size_t>(at)]);
     return text;
   }
   static std::string SearchReply(const PickProblem& p, int triple) {
     const Triple& t = kTriples[static_cast<size_t>(triple)];
-    const int a = p.nums[static_cast<size_t>(t[0])], b = p.nums[static_cast<size_t>(t[1])], c = p.nums[static_cast<size_t>(t[2])];
+    const int a = p.nums[static_cast<size_t>(t[0])], b = p.nums[static_cast<size_t>(t[1])],
+              c = p.nums[static_cast<size_t>(t[2])];
     const bool zh = p.chinese;
     const auto word = [&](Word w) { return " " + std::string(WordText(w, zh)); };
-    return "<think>" + word(Word::kTry) + " " + std::to_string(a) + " + " + std::to_string(b) + " = " + std::to_string(a + b) + " + " + std::to_string(c) + " = " + std::to_string(a + b + c) +
-           word(Word::kYes) + word(Word::kSo) + " </think> <answer>" + Numbers(p, triple) + " </answer><|end|>";
+    return "<think>" + word(Word::kTry) + " " + std::to_string(a) + " + " + std::to_string(b) +
+           " = " + std::to_string(a + b) + " + " + std::to_string(c) + " = " +
+           std::to_string(a + b + c) + word(Word::kYes) + word(Word::kSo) + " </think> <answer>" +
+           Numbers(p, triple) + " </answer><|end|>";
   }
   static Tokenizer* tokenizer_;
 };
@@ -93,7 +100,8 @@ TEST_F(KnownModels, AModelThatKnowsTheAnswersScoresFull) {
   ThreadPool pool(2);
   Model model = Fresh(pool);
   std::vector<std::string> replies;
-  for (uint64_t i = 0; i < 4; ++i) replies.push_back(SearchReply(HeldOutProblem(i), SolvingTriple(HeldOutProblem(i))));
+  for (uint64_t i = 0; i < 4; ++i)
+    replies.push_back(SearchReply(HeldOutProblem(i), SolvingTriple(HeldOutProblem(i))));
   LearnByHeart(model, pool, replies);
   EvalConfig config = Small();
   config.temperature = 0;
@@ -117,7 +125,8 @@ TEST_F(KnownModels, AModelThatKnowsTheAnswersScoresFull) {
   ASSERT_EQ(e.traces.size(), 3u);
   EXPECT_TRUE(e.traces[2].correct);
   double length = 0;
-  for (const std::string& reply : replies) length += static_cast<double>(tokenizer_->Encode(reply).size()) / 4;
+  for (const std::string& reply : replies)
+    length += static_cast<double>(tokenizer_->Encode(reply).size()) / 4;
   EXPECT_DOUBLE_EQ(e.mean_tokens, length);
   EXPECT_EQ(e.tokens, static_cast<int64_t>(length * 4 * 16 + 0.5));
   EXPECT_EQ(e.general, -1);

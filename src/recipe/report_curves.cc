@@ -42,8 +42,9 @@ const std::vector<Panel>& RlPanels() {
        .y_label = "right answers, %",
        .unit = AxisUnit::kPercent,
        .y_max = 1,
-       .metrics = {{"eval/pass@1", "held out, pass@1", CurveKind::kPoints},
-                   {"rewards/accuracy/mean", "training batch"}},
+       .metrics = {{"rewards/accuracy/mean", "training batch"},
+                   {"eval/pass@1", "held out, pass@1", CurveKind::kPoints},
+                   {"results:pass@1", "held out, before and after", CurveKind::kMarkers}},
        .base_lines = true},
       {.title = "Reply length",
        .caption = "Mean over the step's replies.",
@@ -174,9 +175,29 @@ struct Points {
   std::vector<double> step, tokens, y;
 };
 
-Points PointsOf(const StageLog& log, const Metric& metric) {
+// What results.json has for "results:NAME": the evaluation of the base at step 0 and of the RL
+// stage at its last step.
+Points ResultPoints(const RunData& run, const StageLog& log, std::string_view name) {
   Points points;
-  const std::vector<double>* column = log.Find(metric.name);
+  const std::vector<double>* tokens = log.Find("num_tokens");
+  const StageEval* before = run.FindEval("base");
+  const StageEval* after = run.FindEval(log.name);
+  if (before == nullptr || after == nullptr || log.step.empty()) return points;
+  if (std::isnan(before->Get(name)) || std::isnan(after->Get(name))) return points;
+  points.step = {std::min(0.0, log.step.front()), log.step.back()};
+  points.tokens = {tokens == nullptr ? kMissing : 0, tokens == nullptr ? kMissing : tokens->back()};
+  points.y = {before->Get(name), after->Get(name)};
+  return points;
+}
+
+Points PointsOf(const RunData& run, const StageLog& log, const Metric& metric) {
+  constexpr std::string_view kResults = "results:";
+  const std::string_view name = metric.name;
+  if (name.substr(0, kResults.size()) == kResults) {
+    return ResultPoints(run, log, name.substr(kResults.size()));
+  }
+  Points points;
+  const std::vector<double>* column = log.Find(name);
   if (column == nullptr) return points;
   const std::vector<double>* tokens = log.Find("num_tokens");
   for (size_t i = 0; i < column->size(); ++i) {
@@ -202,29 +223,34 @@ struct DrawnCurve {
   Points points;
 };
 
+bool HasValue(const Points& points, bool nonzero) {
+  return std::any_of(points.y.begin(), points.y.end(),
+                     [&](double v) { return !std::isnan(v) && (v != 0 || !nonzero); });
+}
+
 std::vector<DrawnCurve> CurvesOf(const std::vector<RunData>& runs, const Panel& panel,
                                  Phase phase) {
   std::vector<DrawnCurve> drawn;
-  for (size_t r = 0; r < runs.size(); ++r) {
-    const StageLog* log = PhaseLog(runs[r], phase);
-    if (log == nullptr) continue;
-    for (size_t m = 0; m < panel.metrics.size(); ++m) {
-      const Metric& metric = panel.metrics[m];
+  size_t style = 0;  // of the metric, counting those that any run has
+  for (const Metric& metric : panel.metrics) {
+    bool any = false;
+    for (size_t r = 0; r < runs.size(); ++r) {
+      const StageLog* log = PhaseLog(runs[r], phase);
+      if (log == nullptr) continue;
       DrawnCurve curve;
-      curve.points = PointsOf(*log, metric);
-      const bool any = std::any_of(curve.points.y.begin(), curve.points.y.end(), [&](double v) {
-        return !std::isnan(v) && (v != 0 || !panel.only_nonzero);
-      });
-      if (!any) continue;
+      curve.points = PointsOf(runs[r], *log, metric);
+      if (!HasValue(curve.points, panel.only_nonzero)) continue;
+      any = true;
       const bool many = runs.size() > 1;
       curve.style.label =
           many ? runs[r].name + (panel.metrics.size() > 1 ? ": " + std::string(metric.label) : "")
                : metric.label;
       curve.style.kind = metric.kind;
-      curve.style.color = static_cast<int>((many ? r : m) % 6);
-      curve.style.dash = static_cast<int>(std::min<size_t>(m, 2));
+      curve.style.color = static_cast<int>((many ? r : style) % 6);
+      curve.style.dash = static_cast<int>(std::min<size_t>(style, 2));
       drawn.push_back(std::move(curve));
     }
+    style += any ? 1 : 0;
   }
   return drawn;
 }

@@ -175,6 +175,12 @@ Status ReadNumberTable(const json& object, const char* key, const std::string& w
   return {};
 }
 
+int TableRank(const std::string& name) {
+  if (name == "pretrain") return 0;
+  if (name == "eval") return 2;
+  return name == "total" ? 3 : 1;
+}
+
 Status ReadResults(const std::string& path, RunData* run) {
   if (!Exists(path)) {
     run->notes.push_back(path +
@@ -193,6 +199,12 @@ Status ReadResults(const std::string& path, RunData* run) {
   }
   R1_TRY(ReadNumberTable(object, "times", path, &run->times));
   R1_TRY(ReadNumberTable(object, "tokens", path, &run->tokens));
+  for (auto* table :
+       {&run->times, &run->tokens}) {  // JSON keeps no order: the first stage first, sums last
+    std::stable_sort(table->begin(), table->end(), [](const auto& a, const auto& b) {
+      return TableRank(a.first) < TableRank(b.first);
+    });
+  }
   return {};
 }
 

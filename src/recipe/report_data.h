@@ -1,8 +1,8 @@
 // What a report knows about one run, read from its folder:
 //   manifest.json   lineage: config, data and code hashes, parent, command lines (shown as it is)
 //   results.json
-//   {"name","seed","preset","stages":[{"name","eval":{...}}],"times":{...},"tokens":{...}}
-//   recipe.toml     the resolved configuration
+//   {"name","seed","preset","stages":[{"name","eval":{...}}],"times":{STAGE: seconds,
+//   "total"},"tokens":{STAGE: count}} recipe.toml     the resolved configuration
 //   STAGE/metrics.jsonl            one object per step: "step" (strictly increasing), "num_tokens",
 //   numbers by name; null: no value STAGE/completions/step_N.jsonl
 //   {"step","prompt_id","sample","prompt","completion","reward","rewards":{},"advantage","tokens","finish_reason"}

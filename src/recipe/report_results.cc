@@ -160,10 +160,9 @@ std::string RunTiles(const RunData& run) {
   }
   if (const double total = Named(run.times, "total"); !std::isnan(total)) {
     std::string parts;
-    for (const char* part : {"pretrain", "rl", "eval"}) {
-      const double seconds = Named(run.times, part);
-      if (!std::isnan(seconds))
-        parts += (parts.empty() ? "" : ", ") + std::string(part) + " " + SpelledDuration(seconds);
+    for (const auto& [name, seconds] : run.times) {
+      if (name == "total") continue;
+      parts += (parts.empty() ? "" : ", ") + name + " " + SpelledDuration(seconds);
     }
     tiles += Tile("Time, all stages", SpelledDuration(total), parts);
   }
@@ -322,13 +321,8 @@ std::string HeaderSection(const std::vector<RunData>& runs) {
   for (const RunData& run : runs) {
     std::string facts = run.preset.empty() ? "" : "model preset " + run.preset;
     if (run.seed >= 0) facts += (facts.empty() ? "seed " : ", seed ") + std::to_string(run.seed);
-    for (const auto& [name, label] :
-         {std::pair<const char*, const char*>{"pretrain", "pretraining tokens"},
-          {"rl_sampled", "tokens sampled in RL"},
-          {"rl_trained", "tokens trained in RL"}}) {
-      const double count = Named(run.tokens, name);
-      if (!std::isnan(count))
-        facts += (facts.empty() ? "" : ", ") + CompactText(count) + " " + label;
+    for (const auto& [name, count] : run.tokens) {
+      facts += (facts.empty() ? "" : ", ") + CompactText(count) + " tokens in " + name;
     }
     const std::string tiles = RunTiles(run);
     if (runs.size() > 1) out += "<h2 class=\"run\">" + EscapeHtml(run.name) + "</h2>";

@@ -77,13 +77,19 @@ void AppendLine(std::string* out, const Frame& f, const std::vector<double>& x,
   flush();
 }
 
+bool HasMarkers(const Curve& curve) {
+  return curve.kind == CurveKind::kPoints || curve.kind == CurveKind::kMarkers;
+}
+
 void AppendCurve(std::string* out, const Frame& f, const Curve& curve) {
   const std::string color = fmt::format("k{}", curve.color);
-  if (curve.kind == CurveKind::kPoints) {
-    AppendLine(out, f, curve.x, curve.y, "line " + color + DashClass(curve.dash));
+  if (HasMarkers(curve)) {
+    if (curve.kind == CurveKind::kPoints) {
+      AppendLine(out, f, curve.x, curve.y, "line " + color + DashClass(curve.dash));
+    }
     for (size_t i = 0; i < curve.x.size(); ++i) {
       if (std::isnan(curve.y[i])) continue;
-      *out += fmt::format("<circle class=\"dot {}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.2\"/>", color,
+      *out += fmt::format("<circle class=\"dot {}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.4\"/>", color,
                           f.X(curve.x[i]), f.Y(curve.y[i]));
     }
     return;
@@ -107,11 +113,13 @@ double AppendLegend(std::string* out, const Chart& chart) {
       x = 4;
       y += 16;
     }
-    *out += fmt::format(
-        "<line class=\"line k{}{}\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>",
-        curve.color, DashClass(curve.dash), x, y - 4, x + 20, y - 4);
-    if (curve.kind == CurveKind::kPoints) {
-      *out += fmt::format("<circle class=\"dot k{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.2\"/>",
+    if (curve.kind != CurveKind::kMarkers) {
+      *out += fmt::format(
+          "<line class=\"line k{}{}\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>",
+          curve.color, DashClass(curve.dash), x, y - 4, x + 20, y - 4);
+    }
+    if (HasMarkers(curve)) {
+      *out += fmt::format("<circle class=\"dot k{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.4\"/>",
                           curve.color, x + 10, y - 4);
     }
     *out += fmt::format("<text class=\"ink\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>", x + 25, y,

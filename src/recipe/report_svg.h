@@ -13,11 +13,8 @@
 
 namespace r1 {
 
-enum class CurveKind {
-  kSmoothed,
-  kLine,
-  kPoints
-};  // kSmoothed: raw faint plus moving average; kPoints: line with markers
+// kSmoothed: raw faint plus moving average; kPoints: line with markers; kMarkers: markers alone.
+enum class CurveKind { kSmoothed, kLine, kPoints, kMarkers };
 enum class AxisUnit { kNumber, kPercent };
 
 struct Curve {

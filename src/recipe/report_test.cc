@@ -189,6 +189,8 @@ TEST(Report, ReadOutDataIsJsonWithTheRightNumbers) {
   WriteFakeRun(dir / "demo", {.rl_steps = 30});
   const Result<std::string> page = RenderReport({dir / "demo"});
   ASSERT_TRUE(page.ok()) << page.error().message;
+  const Result<RunData> run = ReadRunData(dir / "demo");
+  ASSERT_TRUE(run.ok());
   size_t charts = 0;
   const std::string open = "<script type=\"application/json\">";
   for (size_t at = 0; (at = page->find(open, at)) != std::string::npos; ++charts) {
@@ -199,9 +201,14 @@ TEST(Report, ReadOutDataIsJsonWithTheRightNumbers) {
       EXPECT_EQ(curve["tokens"].size(), curve["y"].size());
     }
     if (charts == 0) {
-      EXPECT_EQ(data["curves"][0]["label"], "held out, pass@1");
-      EXPECT_EQ(data["curves"][0]["step"], (std::vector<int>{0, 10, 20}));
-      EXPECT_EQ(data["curves"][1]["y"].size(), 30u);
+      EXPECT_EQ(data["curves"][0]["y"].size(), 30u);
+      EXPECT_EQ(data["curves"][1]["label"], "held out, pass@1");
+      EXPECT_EQ(data["curves"][1]["step"], (std::vector<int>{0, 10, 20}));
+      EXPECT_EQ(data["curves"][2]["label"], "held out, before and after");
+      EXPECT_EQ(data["curves"][2]["step"], (std::vector<int>{0, 29}));
+      const StageEval* base = run->FindEval("base");
+      ASSERT_NE(base, nullptr);
+      EXPECT_DOUBLE_EQ(data["curves"][2]["y"][0].get<double>(), base->Get("pass@1"));
     }
   }
   EXPECT_GE(charts, 15u);

@@ -13,7 +13,8 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
-GroupAdvantage Of(const std::vector<double>& reward, const std::vector<bool>& gradable = {}, bool divide = true) {
+GroupAdvantage Of(const std::vector<double>& reward, const std::vector<bool>& gradable = {},
+                  bool divide = true) {
   return ComputeGroupAdvantage(reward, gradable, divide);
 }
 
@@ -37,7 +38,8 @@ TEST(GroupAdvantage, WithoutTheDeviation) {
 }
 
 TEST(GroupAdvantage, EqualRewardsGiveExactlyNothing) {
-  // 0.1 x 3 and such do not divide back to 0.1: a mean-based test would leave noise that the division by 1e-4 makes loud.
+  // 0.1 x 3 and such do not divide back to 0.1: a mean-based test would leave noise that the
+  // division by 1e-4 makes loud.
   for (const double reward : {0.0, 0.1, 1.2, -0.3, 1e-300, 1e30}) {
     for (size_t n = 1; n <= 9; ++n) {
       for (const bool divide : {true, false}) {
@@ -57,7 +59,8 @@ TEST(GroupAdvantage, UngradableAndBrokenAreLeftOut) {
   EXPECT_NEAR(g.std, std, 1e-12);
   EXPECT_NEAR(g.advantage[0], 2.0 / 3 / (std + 1e-4), 1e-12);
   EXPECT_NEAR(g.advantage[2], -1.0 / 3 / (std + 1e-4), 1e-12);
-  for (const size_t i : {1u, 3u, 5u}) EXPECT_EQ(g.advantage[i], 0.0) << "not counted as 0, not pushed either way";
+  for (const size_t i : {1u, 3u, 5u})
+    EXPECT_EQ(g.advantage[i], 0.0) << "not counted as 0, not pushed either way";
   // The same as the group of the three alone.
   const GroupAdvantage alone = Of({1, 0, 0});
   EXPECT_EQ(g.advantage[0], alone.advantage[0]);
@@ -65,7 +68,8 @@ TEST(GroupAdvantage, UngradableAndBrokenAreLeftOut) {
 }
 
 TEST(GroupAdvantage, OneOrNoneLeftHasNoAdvantage) {
-  for (const auto& g : {Of({1, 0, 0}, {true, false, false}), Of({1}), Of({kNaN, 5, kNaN}), Of({0, 0}, {false, false}), Of({kNaN, kNaN}), Of({})}) {
+  for (const auto& g : {Of({1, 0, 0}, {true, false, false}), Of({1}), Of({kNaN, 5, kNaN}),
+                        Of({0, 0}, {false, false}), Of({kNaN, kNaN}), Of({})}) {
     EXPECT_TRUE(g.zero_std);
     for (const double a : g.advantage) EXPECT_EQ(a, 0.0);
     EXPECT_TRUE(std::isfinite(g.mean));
@@ -84,14 +88,17 @@ TEST(GroupAdvantage, SumsToNothingAndIgnoresShiftAndScale) {
     for (const double x : a.advantage) sum += x, squares += x * x;
     ASSERT_NEAR(sum, 0, 1e-9);
     const double shrink = a.std / (a.std + 1e-4);
-    ASSERT_NEAR(squares / static_cast<double>(reward.size() - 1), shrink * shrink, 1e-9) << "unit deviation but for the epsilon";
-    for (size_t i = 0; i < reward.size(); ++i) ASSERT_NEAR(b.advantage[i], a.advantage[i] / shrink, 1e-3);
+    ASSERT_NEAR(squares / static_cast<double>(reward.size() - 1), shrink * shrink, 1e-9)
+        << "unit deviation but for the epsilon";
+    for (size_t i = 0; i < reward.size(); ++i)
+      ASSERT_NEAR(b.advantage[i], a.advantage[i] / shrink, 1e-3);
   }
 }
 
 TEST(GroupAdvantage, HugeRewardsStayFinite) {
   for (const double size : {1e30, -1e30, 1e200}) {
-    for (const double a : Of({size, 0, 0, size / 2}).advantage) ASSERT_TRUE(std::isfinite(a)) << size;
+    for (const double a : Of({size, 0, 0, size / 2}).advantage)
+      ASSERT_TRUE(std::isfinite(a)) << size;
   }
 }
 

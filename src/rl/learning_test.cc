@@ -1,5 +1,6 @@
-// Does the update do what reinforcement learning is for? On cases small enough to see: two replies with opposite advantages, and a
-// bandit with one rewarded answer, through the real sampler, advantages, loss and trainer.
+// Does the update do what reinforcement learning is for? On cases small enough to see: two replies
+// with opposite advantages, and a bandit with one rewarded answer, through the real sampler,
+// advantages, loss and trainer.
 #include <gtest/gtest.h>
 
 #include <numeric>
@@ -33,14 +34,16 @@ OptimizerConfig Adam(double learning_rate) {
 }
 
 // Log-probability of each sequence's reply.
-std::vector<double> ReplyLogProbs(Trainer& trainer, const std::vector<TrainSequence>& sequences, std::vector<std::vector<double>>* tokens = nullptr) {
+std::vector<double> ReplyLogProbs(Trainer& trainer, const std::vector<TrainSequence>& sequences,
+                                  std::vector<std::vector<double>>* tokens = nullptr) {
   std::vector<double> sum(sequences.size());
   if (tokens != nullptr) tokens->assign(sequences.size(), std::vector<double>(64));
   trainer.Score(trainer.model(), sequences, {}, [&](int, const MicroBatch& m, LogProbs& l) {
     for (int64_t i = 0; i < m.rows; ++i) {
       const size_t s = static_cast<size_t>(m.sequence_R[i]);
       sum[s] += static_cast<double>(l.logp[i]);
-      if (tokens != nullptr) (*tokens)[s][static_cast<size_t>(m.offset_R[i])] = static_cast<double>(l.logp[i]);
+      if (tokens != nullptr)
+        (*tokens)[s][static_cast<size_t>(m.offset_R[i])] = static_cast<double>(l.logp[i]);
     }
   });
   return sum;
@@ -65,7 +68,9 @@ TEST(Learning, GoodReplyRisesBadReplyFalls) {
         trainer.Step(step, 4, sequences, {}, [&](int, const MicroBatch& m, LogProbs& l) {
           for (int64_t i = 0; i < m.rows; ++i) {
             const size_t s = static_cast<size_t>(m.sequence_R[i]);
-            const TokenLoss t = GrpoTokenLoss(static_cast<double>(l.logp[i]), old[s][static_cast<size_t>(m.offset_R[i])], 0, advantage[s], config);
+            const TokenLoss t =
+                GrpoTokenLoss(static_cast<double>(l.logp[i]),
+                              old[s][static_cast<size_t>(m.offset_R[i])], 0, advantage[s], config);
             l.dlogp[i] = static_cast<float>(t.dlogp * TokenWeight(config, length[s], 2, 9, 10));
           }
         });
@@ -88,12 +93,16 @@ TEST(Learning, BanditFindsTheRewardedAnswer) {
   SetFloatMode();
   constexpr int32_t kRewarded = 13;
   const std::vector<int32_t> prompt = {1, 7, 2};
-  for (const bool flip : {false, true}) {  // with the reward's sign turned the answer must vanish instead
+  for (const bool flip :
+       {false, true}) {  // with the reward's sign turned the answer must vanish instead
     Model model = SmallModel("tiny", pool);
     Trainer trainer(model, Adam(2e-3), pool);
     RolloutEngine engine(model, pool);
     const LossConfig config;
-    const auto probability = [&] { return static_cast<double>(NextTokenProbabilities(model, pool, {prompt}, {{kRewarded}})[0][0]); };
+    const auto probability = [&] {
+      return static_cast<double>(
+          NextTokenProbabilities(model, pool, {prompt}, {{kRewarded}})[0][0]);
+    };
     const double before = probability();
     EXPECT_LT(before, 0.2);
     for (uint32_t step = 0; step < 25; ++step) {
@@ -113,13 +122,16 @@ TEST(Learning, BanditFindsTheRewardedAnswer) {
       const GroupAdvantage advantage = ComputeGroupAdvantage(reward, {}, true);
       if (advantage.zero_std) continue;
       std::vector<TrainSequence> sequences;
-      for (const auto& t : tokens) sequences.push_back({t.data(), static_cast<int64_t>(t.size()), 3});
+      for (const auto& t : tokens)
+        sequences.push_back({t.data(), static_cast<int64_t>(t.size()), 3});
       trainer.Step(step, 25, sequences, {}, [&](int, const MicroBatch& m, LogProbs& l) {
         for (int64_t i = 0; i < m.rows; ++i) {
           const size_t s = static_cast<size_t>(m.sequence_R[i]);
           const double old_logp = static_cast<double>((*samples)[0][s].logp[0]);
-          ASSERT_EQ(static_cast<double>(l.logp[i]), old_logp) << "the trainer sees what the sampler saw";
-          l.dlogp[i] = static_cast<float>(GrpoTokenLoss(old_logp, old_logp, 0, advantage.advantage[s], config).dlogp / 128);
+          ASSERT_EQ(static_cast<double>(l.logp[i]), old_logp)
+              << "the trainer sees what the sampler saw";
+          l.dlogp[i] = static_cast<float>(
+              GrpoTokenLoss(old_logp, old_logp, 0, advantage.advantage[s], config).dlogp / 128);
         }
       });
     }

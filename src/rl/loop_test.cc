@@ -1,5 +1,5 @@
-// The RL loop as a whole, on a base model trained for seconds: what it writes, the reference policy, several updates a rollout,
-// threads, interrupts, resume.
+// The RL loop as a whole, on a base model trained for seconds: what it writes, the reference
+// policy, several updates a rollout, threads, interrupts, resume.
 #include "rl/loop.h"
 
 #include <gtest/gtest.h>
@@ -42,7 +42,8 @@ class RlLoop : public testing::Test {
     pretrain.optimizer.learning_rate = 1e-2;
     pretrain.optimizer.warmup_steps = 10;
     pretrain.save_steps = 0;
-    const Status done = RunPretrain(model, world_->tokenizer, pretrain, kSeed, world_->dir / "base", kHash, pool, "base");
+    const Status done = RunPretrain(model, world_->tokenizer, pretrain, kSeed, world_->dir / "base",
+                                    kHash, pool, "base");
     ASSERT_TRUE(done.ok()) << done.error().message;
     world_->base = ResolveModelFolder(world_->dir / "base").value();
   }
@@ -65,7 +66,8 @@ class RlLoop : public testing::Test {
     return c;
   }
 
-  static Status Run(const RlConfig& config, const std::string& folder, int threads = 2, uint64_t seed = kSeed, const std::string& hash = kHash) {
+  static Status Run(const RlConfig& config, const std::string& folder, int threads = 2,
+                    uint64_t seed = kSeed, const std::string& hash = kHash) {
     ThreadPool pool(threads);
     Result<Model> model = LoadModel(world_->base, true, pool);
     if (!model.ok()) return model.error();
@@ -78,7 +80,8 @@ class RlLoop : public testing::Test {
     std::vector<nlohmann::json> lines;
     for (std::string line; std::getline(file, line);) {
       nlohmann::json j = ParseJson(line, "metrics").value();
-      for (const char* name : {"step_time", "time/rollout", "time/grade", "time/train", "tokens_per_second"}) {
+      for (const char* name :
+           {"step_time", "time/rollout", "time/grade", "time/train", "tokens_per_second"}) {
         EXPECT_TRUE(j.contains(name)) << name;
         j.erase(name);
       }
@@ -87,16 +90,26 @@ class RlLoop : public testing::Test {
     return lines;
   }
   static std::string FileOf(const std::string& folder, int64_t step, const char* name) {
-    return ReadFile(JoinPath(folder, "checkpoint-" + std::to_string(step) + "/" + name), int64_t{1} << 30).value();
+    return ReadFile(JoinPath(folder, "checkpoint-" + std::to_string(step) + "/" + name),
+                    int64_t{1} << 30)
+        .value();
   }
-  static void ExpectSameRun(const std::string& a, const std::string& b, int64_t step, bool with_reference = false) {
-    for (const char* name : {"model.safetensors", "optimizer.safetensors", "trainer_state.json", "manifest.json"}) EXPECT_TRUE(FileOf(a, step, name) == FileOf(b, step, name)) << name;
-    if (with_reference) EXPECT_TRUE(FileOf(a, step, "reference.safetensors") == FileOf(b, step, "reference.safetensors"));
+  static void ExpectSameRun(const std::string& a, const std::string& b, int64_t step,
+                            bool with_reference = false) {
+    for (const char* name :
+         {"model.safetensors", "optimizer.safetensors", "trainer_state.json", "manifest.json"})
+      EXPECT_TRUE(FileOf(a, step, name) == FileOf(b, step, name)) << name;
+    if (with_reference) {
+      EXPECT_TRUE(FileOf(a, step, "reference.safetensors") ==
+                  FileOf(b, step, "reference.safetensors"));
+    }
     EXPECT_EQ(MetricsOf(a), MetricsOf(b));
     const auto names = ListDir(JoinPath(a, "completions")).value();
     EXPECT_EQ(names, ListDir(JoinPath(b, "completions")).value());
     for (const std::string& name : names) {
-      EXPECT_EQ(ReadFile(JoinPath(a, "completions/" + name), 1 << 28).value(), ReadFile(JoinPath(b, "completions/" + name), 1 << 28).value()) << name;
+      EXPECT_EQ(ReadFile(JoinPath(a, "completions/" + name), 1 << 28).value(),
+                ReadFile(JoinPath(b, "completions/" + name), 1 << 28).value())
+          << name;
     }
   }
   static double Sum(const std::vector<nlohmann::json>& lines, const char* name) {
@@ -125,14 +138,17 @@ TEST_F(RlLoop, WritesWhatItSays) {
   for (size_t i = 0; i < lines.size(); ++i) {
     const auto& line = lines[i];
     EXPECT_EQ(line.at("step"), i + 1);
-    EXPECT_EQ(line.at("logp_mismatch/tokens"), 0.0) << "the sampler's log-probabilities are the trainer's";
+    EXPECT_EQ(line.at("logp_mismatch/tokens"), 0.0)
+        << "the sampler's log-probabilities are the trainer's";
     EXPECT_EQ(line.at("logp_mismatch/max"), 0.0);
     EXPECT_EQ(line.at("clip_ratio/low_mean"), 0.0) << "one on-policy update never clips";
     EXPECT_EQ(line.at("clip_ratio/high_mean"), 0.0);
     EXPECT_EQ(line.at("kl"), 0.0);
     EXPECT_EQ(line.at("reward/ungradable_frac"), 0.0);
     EXPECT_EQ(line.at("learning_rate"), 1e-3);
-    const double reward = line.at("rewards/accuracy/mean").get<double>() + 0.2 * line.at("rewards/format/mean").get<double>() + 0.3 * line.at("rewards/language/mean").get<double>();
+    const double reward = line.at("rewards/accuracy/mean").get<double>() +
+                          0.2 * line.at("rewards/format/mean").get<double>() +
+                          0.3 * line.at("rewards/language/mean").get<double>();
     EXPECT_NEAR(line.at("reward").get<double>(), reward, 1e-9);
     EXPECT_LE(line.at("completions/max_length").get<double>(), 32);
     EXPECT_GT(line.at("entropy").get<double>(), 0.1);
@@ -141,8 +157,10 @@ TEST_F(RlLoop, WritesWhatItSays) {
   }
   EXPECT_GT(Sum(lines, "reward_std"), 0.0) << "a test without differing rewards tests nothing";
   EXPECT_GT(Sum(lines, "grad_norm"), 0.0);
-  EXPECT_EQ(ListDir(JoinPath(dir_ / "a", "completions")).value(), (std::vector<std::string>{"step_1.jsonl", "step_2.jsonl", "step_4.jsonl"}));
-  EXPECT_NE(FileOf(dir_ / "a", 2, "model.safetensors"), FileOf(dir_ / "a", 4, "model.safetensors")) << "it learnt something in between";
+  EXPECT_EQ(ListDir(JoinPath(dir_ / "a", "completions")).value(),
+            (std::vector<std::string>{"step_1.jsonl", "step_2.jsonl", "step_4.jsonl"}));
+  EXPECT_NE(FileOf(dir_ / "a", 2, "model.safetensors"), FileOf(dir_ / "a", 4, "model.safetensors"))
+      << "it learnt something in between";
 
   // Every completion's line agrees with the step's metrics.
   std::ifstream file(JoinPath(dir_ / "a", "completions/step_4.jsonl"));
@@ -153,7 +171,8 @@ TEST_F(RlLoop, WritesWhatItSays) {
     reward += line.at("reward").get<double>();
     length += line.at("tokens").get<double>();
     advantage_of_prompt[line.at("prompt_id").get<int64_t>()] += line.at("advantage").get<double>();
-    EXPECT_EQ(line.at("finish_reason") == "stop", line.at("completion").get<std::string>().find("<|end|>") != std::string::npos);
+    EXPECT_EQ(line.at("finish_reason") == "stop",
+              line.at("completion").get<std::string>().find("<|end|>") != std::string::npos);
     ++count;
   }
   EXPECT_EQ(count, 36);
@@ -172,7 +191,9 @@ TEST_F(RlLoop, ThreadsAndSlotsDoNotShow) {
   ASSERT_TRUE(Run(slots, dir_ / "slots", 2).ok());
   ExpectSameRun(dir_ / "one", dir_ / "slots", 4);
   ASSERT_TRUE(Run(Small(), dir_ / "other", 2, kSeed + 1).ok());
-  EXPECT_NE(FileOf(dir_ / "one", 4, "model.safetensors"), FileOf(dir_ / "other", 4, "model.safetensors")) << "another seed is another run";
+  EXPECT_NE(FileOf(dir_ / "one", 4, "model.safetensors"),
+            FileOf(dir_ / "other", 4, "model.safetensors"))
+      << "another seed is another run";
 }
 
 TEST_F(RlLoop, ReferenceIsRefreshedAndResumed) {
@@ -193,8 +214,11 @@ TEST_F(RlLoop, ReferenceIsRefreshedAndResumed) {
     }
     EXPECT_EQ(lines[i].at("logp_mismatch/max"), 0.0);
   }
-  EXPECT_EQ(FileOf(dir_ / "whole", 6, "reference.safetensors"), FileOf(dir_ / "whole", 6, "model.safetensors")) << "synced at step 6";
-  EXPECT_NE(FileOf(dir_ / "whole", 4, "reference.safetensors"), FileOf(dir_ / "whole", 4, "model.safetensors"));
+  EXPECT_EQ(FileOf(dir_ / "whole", 6, "reference.safetensors"),
+            FileOf(dir_ / "whole", 6, "model.safetensors"))
+      << "synced at step 6";
+  EXPECT_NE(FileOf(dir_ / "whole", 4, "reference.safetensors"),
+            FileOf(dir_ / "whole", 4, "model.safetensors"));
 
   // Stopped between two refreshes (after 2, and after 4 of 6 steps).
   RlConfig part = config;
@@ -204,12 +228,14 @@ TEST_F(RlLoop, ReferenceIsRefreshedAndResumed) {
   ASSERT_TRUE(Run(part, dir_ / "parts", 1).ok());
   ASSERT_TRUE(Run(config, dir_ / "parts").ok());
   ExpectSameRun(dir_ / "whole", dir_ / "parts", 6, true);
-  EXPECT_EQ(FileOf(dir_ / "whole", 4, "reference.safetensors"), FileOf(dir_ / "whole", 4, "reference.safetensors"));
+  EXPECT_EQ(FileOf(dir_ / "whole", 4, "reference.safetensors"),
+            FileOf(dir_ / "whole", 4, "reference.safetensors"));
 
   // Without the penalty the same steps lead elsewhere.
   config.loss.beta = 0;
   ASSERT_TRUE(Run(config, dir_ / "free").ok());
-  EXPECT_NE(FileOf(dir_ / "free", 6, "model.safetensors"), FileOf(dir_ / "whole", 6, "model.safetensors"));
+  EXPECT_NE(FileOf(dir_ / "free", 6, "model.safetensors"),
+            FileOf(dir_ / "whole", 6, "model.safetensors"));
   EXPECT_FALSE(Exists(JoinPath(dir_ / "free", "checkpoint-6/reference.safetensors")));
 }
 
@@ -225,8 +251,10 @@ TEST_F(RlLoop, SeveralUpdatesOfARolloutClip) {
   ASSERT_EQ(lines.size(), 4u);
   EXPECT_GT(Sum(lines, "clip_ratio/low_mean"), 0.0);
   EXPECT_GT(Sum(lines, "clip_ratio/high_mean"), 0.0);
-  EXPECT_EQ(Sum(lines, "logp_mismatch/tokens"), 0.0) << "the first update is still on the policy that sampled";
-  const nlohmann::json state = ParseJson(FileOf(dir_ / "a", 4, "trainer_state.json"), "state").value();
+  EXPECT_EQ(Sum(lines, "logp_mismatch/tokens"), 0.0)
+      << "the first update is still on the policy that sampled";
+  const nlohmann::json state =
+      ParseJson(FileOf(dir_ / "a", 4, "trainer_state.json"), "state").value();
   EXPECT_GT(state.at("optimizer_steps").get<int64_t>(), 8) << "up to four updates a step";
   EXPECT_LE(state.at("optimizer_steps").get<int64_t>(), 16);
   // Killed and resumed in the middle: the same, with the shuffle of the mini-batches.
@@ -238,7 +266,9 @@ TEST_F(RlLoop, SeveralUpdatesOfARolloutClip) {
   // A range so wide that nothing is clipped is another loss.
   config.loss.epsilon = config.loss.epsilon_high = 1e6;
   ASSERT_TRUE(Run(config, dir_ / "c").ok());
-  EXPECT_EQ(Sum(MetricsOf(dir_ / "c"), "clip_ratio/low_mean") + Sum(MetricsOf(dir_ / "c"), "clip_ratio/high_mean"), 0.0);
+  EXPECT_EQ(Sum(MetricsOf(dir_ / "c"), "clip_ratio/low_mean") +
+                Sum(MetricsOf(dir_ / "c"), "clip_ratio/high_mean"),
+            0.0);
   EXPECT_NE(FileOf(dir_ / "a", 4, "model.safetensors"), FileOf(dir_ / "c", 4, "model.safetensors"));
 }
 
@@ -254,7 +284,8 @@ TEST_F(RlLoop, LossTypesDiffer) {
       ASSERT_TRUE(Run(config, folder).ok());
       const auto lines = MetricsOf(folder);
       EXPECT_EQ(Sum(lines, "logp_mismatch/tokens"), 0.0);
-      EXPECT_TRUE(seen.emplace(FileOf(folder, 2, "model.safetensors"), folder).second) << folder << " ends like another";
+      EXPECT_TRUE(seen.emplace(FileOf(folder, 2, "model.safetensors"), folder).second)
+          << folder << " ends like another";
     }
   }
 }
@@ -277,16 +308,20 @@ TEST_F(RlLoop, OtherSettingsInTheSameFolderAreRefused) {
   config.max_steps = 1;
   ASSERT_TRUE(Run(config, dir_ / "a").ok());
   const std::string before = FileOf(dir_ / "a", 1, "manifest.json");
-  for (const Status& status : {Run(config, dir_ / "a", 2, kSeed, "other"), Run(config, dir_ / "a", 2, kSeed + 1)}) {
+  for (const Status& status :
+       {Run(config, dir_ / "a", 2, kSeed, "other"), Run(config, dir_ / "a", 2, kSeed + 1)}) {
     ASSERT_FALSE(status.ok());
     EXPECT_EQ(status.error().code, ErrorCode::kRefused);
-    EXPECT_NE(status.error().message.find("other settings"), std::string::npos) << status.error().message;
-    EXPECT_NE(status.error().message.find("--output-dir"), std::string::npos) << status.error().message;
+    EXPECT_NE(status.error().message.find("other settings"), std::string::npos)
+        << status.error().message;
+    EXPECT_NE(status.error().message.find("--output-dir"), std::string::npos)
+        << status.error().message;
   }
   EXPECT_EQ(FileOf(dir_ / "a", 1, "manifest.json"), before);
 }
 
-// A learning rate that blows the weights up ends in an error that says so, not in a crash, a hang or a quiet run to the end.
+// A learning rate that blows the weights up ends in an error that says so, not in a crash, a hang
+// or a quiet run to the end.
 TEST_F(RlLoop, NonFiniteStepsEndTheRun) {
   RlConfig config = Small();
   config.max_steps = 20;
@@ -295,7 +330,8 @@ TEST_F(RlLoop, NonFiniteStepsEndTheRun) {
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code, ErrorCode::kInternal) << status.error().message;
   EXPECT_NE(status.error().message.find("not finite"), std::string::npos) << status.error().message;
-  EXPECT_NE(status.error().message.find("learning_rate"), std::string::npos) << status.error().message;
+  EXPECT_NE(status.error().message.find("learning_rate"), std::string::npos)
+      << status.error().message;
 }
 
 TEST_F(RlLoop, TooLongRepliesAreAnError) {

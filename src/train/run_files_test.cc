@@ -1,5 +1,5 @@
-// What training keeps on disk: metrics that are cut to the checkpoint, checkpoints that give back every bit, refusals, and pretraining
-// that goes on as if it had never stopped.
+// What training keeps on disk: metrics that are cut to the checkpoint, checkpoints that give back
+// every bit, refusals, and pretraining that goes on as if it had never stopped.
 #include "train/run_files.h"
 
 #include <gtest/gtest.h>
@@ -29,7 +29,9 @@ std::vector<std::string>& Logged() {
 }
 
 std::string Text(const std::string& path) { return ReadFile(path, int64_t{1} << 30).value(); }
-void Put(const std::string& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+void Put(const std::string& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
 
 class RunFiles : public testing::Test {
  protected:
@@ -69,7 +71,9 @@ class RunFiles : public testing::Test {
   // Parameters only: the padding between groups of the flat vector is nobody's.
   static bool SameBits(const Model& model, const float* a, const float* b) {
     for (const ParamSpec& spec : model.params().specs) {
-      if (std::memcmp(a + spec.offset, b + spec.offset, static_cast<size_t>(spec.count()) * sizeof(float)) != 0) return false;
+      if (std::memcmp(a + spec.offset, b + spec.offset,
+                      static_cast<size_t>(spec.count()) * sizeof(float)) != 0)
+        return false;
     }
     return true;
   }
@@ -79,11 +83,13 @@ class RunFiles : public testing::Test {
     PretrainConfig c;
     c.max_steps = 8;
     c.tokens_per_step = 512;
-    c.optimizer.lr_scheduler_type = "constant";  // so that a shorter run is the beginning of a longer one
+    c.optimizer.lr_scheduler_type =
+        "constant";  // so that a shorter run is the beginning of a longer one
     c.save_steps = 3;
     return c;
   }
-  static Status Pretrain(const PretrainConfig& config, const std::string& folder, int threads = 2, const std::string& hash = "hash") {
+  static Status Pretrain(const PretrainConfig& config, const std::string& folder, int threads = 2,
+                         const std::string& hash = "hash") {
     ThreadPool pool(threads);
     Model model(Tiny(), true);
     model.Init(kSeed);
@@ -101,8 +107,10 @@ class RunFiles : public testing::Test {
   }
   static void ExpectSame(const std::string& a, const std::string& b, int64_t step) {
     const std::string name = "checkpoint-" + std::to_string(step);
-    for (const char* file : {"model.safetensors", "optimizer.safetensors", "trainer_state.json", "config.json", "tokenizer.json", "manifest.json"}) {
-      EXPECT_TRUE(Text(JoinPath(a, name + "/" + file)) == Text(JoinPath(b, name + "/" + file))) << file;
+    for (const char* file : {"model.safetensors", "optimizer.safetensors", "trainer_state.json",
+                             "config.json", "tokenizer.json", "manifest.json"}) {
+      EXPECT_TRUE(Text(JoinPath(a, name + "/" + file)) == Text(JoinPath(b, name + "/" + file)))
+          << file;
     }
     EXPECT_EQ(MetricsOf(a), MetricsOf(b));
   }
@@ -117,7 +125,9 @@ TEST_F(RunFiles, MetricsAreCutToTheStep) {
   {
     auto file = MetricsFile::Open(path, 0);
     ASSERT_TRUE(file.ok());
-    for (int64_t step = 1; step <= 5; ++step) ASSERT_TRUE(file->Write(step, {{"loss", 0.1 * static_cast<double>(step)}, {"grad_norm", 2.0}}).ok());
+    for (int64_t step = 1; step <= 5; ++step)
+      ASSERT_TRUE(
+          file->Write(step, {{"loss", 0.1 * static_cast<double>(step)}, {"grad_norm", 2.0}}).ok());
   }
   const std::string five = Text(path);
   EXPECT_EQ(five.substr(0, five.find('\n')), R"({"step":1,"loss":0.1,"grad_norm":2.0})");
@@ -137,7 +147,9 @@ TEST_F(RunFiles, MetricsAreCutToTheStep) {
 
 TEST_F(RunFiles, BrokenMetricsLinesEndThere) {
   const std::string path = dir_ / "metrics.jsonl", good = "{\"step\":1,\"loss\":1.0}\n";
-  for (const char* bad : {"{\"step\":\"two\"}\n", "{\"step\":null}\n", "{\"step\":2.5}\n", "[2]\n", "{\"loss\":1}\n", "nonsense\n", "\n", "{\"step\":18446744073709551615}\n"}) {
+  for (const char* bad :
+       {"{\"step\":\"two\"}\n", "{\"step\":null}\n", "{\"step\":2.5}\n", "[2]\n", "{\"loss\":1}\n",
+        "nonsense\n", "\n", "{\"step\":18446744073709551615}\n"}) {
     Put(path, good + bad + "{\"step\":3,\"loss\":1.0}\n");
     const auto file = MetricsFile::Open(path, 10);
     ASSERT_TRUE(file.ok()) << bad;
@@ -171,9 +183,11 @@ TEST_F(RunFiles, CheckpointGivesBackEveryBit) {
   Model model(Tiny(), true), reference(Tiny(), false);
   Trainer trainer(model, optimizer, pool);
   Fill(model, trainer, 1);
-  for (int64_t i = 0; i < reference.params().total; ++i) reference.data()[i] = static_cast<float>(i);
+  for (int64_t i = 0; i < reference.params().total; ++i)
+    reference.data()[i] = static_cast<float>(i);
   const StageFiles files{dir_ / "stage", 1, 2};
-  ASSERT_FALSE(ResumeTraining(files, State(0), trainer, nullptr).value().has_value()) << "nothing there yet";
+  ASSERT_FALSE(ResumeTraining(files, State(0), trainer, nullptr).value().has_value())
+      << "nothing there yet";
   const TrainState state = State(17);
   ASSERT_TRUE(SaveTraining(files, state, trainer, *tokenizer_, &reference).ok());
 
@@ -204,7 +218,8 @@ TEST_F(RunFiles, OtherSettingsAreRefused) {
   kind.kind = "pretrain";
   seed.seed = 8;
   hash.config_hash = "another";
-  for (const auto& [expected, word] : {std::pair{kind, "stage kind"}, {seed, "seed 7, now 8"}, {hash, "config hash"}}) {
+  for (const auto& [expected, word] :
+       {std::pair{kind, "stage kind"}, {seed, "seed 7, now 8"}, {hash, "config hash"}}) {
     const auto resumed = ResumeTraining(files, expected, trainer, nullptr);
     ASSERT_FALSE(resumed.ok());
     EXPECT_EQ(resumed.error().code, ErrorCode::kRefused);
@@ -219,35 +234,49 @@ TEST_F(RunFiles, MalformedStateIsAnError) {
   Trainer trainer(model, {}, pool);
   const StageFiles files{dir_ / "stage", 1, 2};
   ASSERT_TRUE(SaveTraining(files, State(3), trainer, *tokenizer_, nullptr).ok());
-  const std::string from = dir_ / "stage/checkpoint-3", good = Text(JoinPath(from, "trainer_state.json"));
-  const std::pair<const char*, const char*> changes[] = {{"\"step\"", "\"stop\""}, {"\"cursor\": 64", "\"cursor\": \"64\""},   {"\"cursor\": 64", "\"cursor\": 6.5"},
-                                                         {"\"rl\"", "17"},         {"\"config_hash\"", "\"config\""},          {"{", "["},
-                                                         {"}", ""},                {"\"step\": 3", "\"step\": -3"},            {"\"cursor\": 64", "\"cursor\": -1"}};
+  const std::string from = dir_ / "stage/checkpoint-3",
+                    good = Text(JoinPath(from, "trainer_state.json"));
+  const std::pair<const char*, const char*> changes[] = {{"\"step\"", "\"stop\""},
+                                                         {"\"cursor\": 64", "\"cursor\": \"64\""},
+                                                         {"\"cursor\": 64", "\"cursor\": 6.5"},
+                                                         {"\"rl\"", "17"},
+                                                         {"\"config_hash\"", "\"config\""},
+                                                         {"{", "["},
+                                                         {"}", ""},
+                                                         {"\"step\": 3", "\"step\": -3"},
+                                                         {"\"cursor\": 64", "\"cursor\": -1"}};
   for (const auto& [what, with] : changes) {
     std::string bad = good;
     ASSERT_NE(bad.find(what), std::string::npos) << what;
     bad.replace(bad.find(what), std::strlen(what), with);
     const StageFiles broken{dir_ / "broken", 1, 1};
     const auto write = [&](const std::string& folder) -> Status {
-      for (const char* name : {"model.safetensors", "optimizer.safetensors"}) R1_TRY(WriteFileAtomic(JoinPath(folder, name), Text(JoinPath(from, name))));
+      for (const char* name : {"model.safetensors", "optimizer.safetensors"})
+        R1_TRY(WriteFileAtomic(JoinPath(folder, name), Text(JoinPath(from, name))));
       return WriteFileAtomic(JoinPath(folder, "trainer_state.json"), bad);
     };
     ASSERT_TRUE(SaveCheckpoint(broken.folder, 3, write).ok());
     const auto resumed = ResumeTraining(broken, State(0), trainer, nullptr);
     ASSERT_FALSE(resumed.ok()) << bad;
     EXPECT_EQ(resumed.error().code, ErrorCode::kBadInput) << resumed.error().message;
-    EXPECT_NE(resumed.error().message.find("trainer_state.json"), std::string::npos) << resumed.error().message;
+    EXPECT_NE(resumed.error().message.find("trainer_state.json"), std::string::npos)
+        << resumed.error().message;
   }
 }
 
 TEST_F(RunFiles, ResolveModelFolder) {
   EXPECT_EQ(ResolveModelFolder(dir_ / "none").error().code, ErrorCode::kBadInput);
   ASSERT_TRUE(MakeDirs(dir_ / "empty").ok());
-  EXPECT_NE(ResolveModelFolder(dir_ / "empty").error().message.find("neither a config.json nor a checkpoint-N"), std::string::npos);
+  EXPECT_NE(ResolveModelFolder(dir_ / "empty")
+                .error()
+                .message.find("neither a config.json nor a checkpoint-N"),
+            std::string::npos);
   ThreadPool pool(1);
   Model model(Tiny(), true);
   Trainer trainer(model, {}, pool);
-  for (const int64_t step : {2, 10}) ASSERT_TRUE(SaveTraining({dir_ / "stage", 1, 0}, State(step), trainer, *tokenizer_, nullptr).ok());
+  for (const int64_t step : {2, 10})
+    ASSERT_TRUE(
+        SaveTraining({dir_ / "stage", 1, 0}, State(step), trainer, *tokenizer_, nullptr).ok());
   EXPECT_EQ(ResolveModelFolder(dir_ / "stage").value(), dir_ / "stage/checkpoint-10");
   EXPECT_EQ(ResolveModelFolder(dir_ / "stage/checkpoint-2").value(), dir_ / "stage/checkpoint-2");
 }
@@ -256,7 +285,8 @@ TEST_F(RunFiles, PretrainingGoesOnAsIfItHadNotStopped) {
   ASSERT_TRUE(Pretrain(Short(), dir_ / "whole").ok());
   const auto lines = MetricsOf(dir_ / "whole");
   ASSERT_EQ(lines.size(), 8u);
-  EXPECT_LT(lines[7].at("loss").get<double>(), lines[0].at("loss").get<double>() - 0.3) << "it learns";
+  EXPECT_LT(lines[7].at("loss").get<double>(), lines[0].at("loss").get<double>() - 0.3)
+      << "it learns";
   ASSERT_TRUE(Pretrain(Short(), dir_ / "one", 1).ok());
   ExpectSame(dir_ / "whole", dir_ / "one", 8);
   PretrainConfig part = Short();
@@ -294,13 +324,15 @@ TEST_F(RunFiles, DamagedNewestCheckpointFallsBack) {
   Logged().clear();
   ASSERT_TRUE(Pretrain(Short(), dir_ / "a").ok());
   ASSERT_EQ(Logged().size(), 2u);
-  EXPECT_NE(Logged()[0].find("checkpoint-8' is damaged: 'model.safetensors'"), std::string::npos) << Logged()[0];
+  EXPECT_NE(Logged()[0].find("checkpoint-8' is damaged: 'model.safetensors'"), std::string::npos)
+      << Logged()[0];
   EXPECT_NE(Logged()[1].find("checkpoint-6' instead"), std::string::npos) << Logged()[1];
   ExpectSame(dir_ / "whole", dir_ / "a", 8);
   EXPECT_TRUE(VerifyCheckpoint(dir_ / "a/checkpoint-8").ok());
 }
 
-// What a process killed after its last save leaves is cleared by the next start, although that has nothing to save.
+// What a process killed after its last save leaves is cleared by the next start, although that has
+// nothing to save.
 TEST_F(RunFiles, LeftoversOfAKilledLastSaveGo) {
   ASSERT_TRUE(Pretrain(Short(), dir_ / "a").ok());
   const auto names = ListDir(dir_ / "a").value();

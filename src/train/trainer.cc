@@ -76,10 +76,11 @@ void Trainer::RunShard(const Model& model, int shard, int lane_index, std::span<
     int64_t to = from;
     for (; to < end; ++to) {
       const TrainSequence& s = sequences[static_cast<size_t>(to)];
-      const int64_t inputs = s.n - 1;  // the last token is only a target
+      if (s.n <= s.loss_from) continue;  // no target: left out wherever the cuts between micro-batches fall
+      const int64_t inputs = s.n - 1;    // the last token is only a target
       if (to > from && static_cast<int64_t>(lane.token.size()) + inputs > config_.micro_tokens) break;
       const int64_t row = static_cast<int64_t>(lane.token.size());
-      lane.segments.push_back({row, std::max<int64_t>(inputs, 0), 0, 0});
+      lane.segments.push_back({row, inputs, 0, 0});
       for (int64_t i = 0; i < inputs; ++i) {
         lane.token.push_back(s.tokens[i]);
         lane.position.push_back(static_cast<int32_t>(i));

@@ -201,6 +201,107 @@ TEST(Binary, DefaultThenFileThenCommandLine) {
   std::remove(file.c_str());
 }
 
+// A recipe of two stages, small enough to run here.
+std::string TinyRecipe() {
+  const std::string path = Scratch("tiny.toml");
+  std::ofstream(path) << "name = \"tiny\"\nseed = 7\n[model]\npreset = \"tiny\"\n[tokenizer]\ndocuments = 2000\n"
+                         "[[stage]]\nname = \"pretrain\"\nkind = \"pretrain\"\nmax_steps = 3\ntokens_per_step = 256\n"
+                         "[[stage]]\nname = \"zero\"\nkind = \"rl\"\nmodel = \"pretrain\"\nmax_steps = 2\nnum_prompts = 2\nnum_generations = 2\n"
+                         "max_completion_length = 8\n";
+  return path;
+}
+
+TEST(Binary, RecipeSettings) {
+  const std::string recipe = TinyRecipe();
+  const nlohmann::json plain = Json(R1({"run", recipe, "--dry-run", "--json"}));
+  EXPECT_EQ(plain["seed"], 7);
+  EXPECT_EQ(plain["zero"]["max_steps"], 2);
+  const nlohmann::json changed =
+      Json(R1({"run", "--seed", "8", recipe, "--zero.max-steps", "5", "--pretrain.learning_rate=0.5", "--model.preset", "mini-dense", "--tokens-per-step=512", "--dry-run", "--json"}));
+  EXPECT_EQ(changed["seed"], 8);
+  EXPECT_EQ(changed["zero"]["max_steps"], 5);
+  EXPECT_EQ(changed["pretrain"]["learning_rate"], 0.5);
+  EXPECT_EQ(changed["pretrain"]["tokens_per_step"], 512);  // only one stage has it
+  EXPECT_EQ(changed["model"]["preset"], "mini-dense");
+  EXPECT_EQ(changed["model"]["model_type"], "llama");
+  EXPECT_EQ(R1({"run", recipe, "--max-steps=5", "--dry-run"}).err,
+            "r1 run: error: option '--max-steps' could be --pretrain.max-steps, --zero.max-steps: write it in full\n");
+  const Outcome slip = R1({"run", recipe, "--zero.max-stesp=5", "--dry-run"});
+  EXPECT_EQ(slip.code, 64);
+  EXPECT_EQ(slip.err, "r1 run: error: unknown option '--zero.max-stesp'; did you mean '--zero.max-steps'?\n");
+  EXPECT_EQ(R1({"run", recipe, "--zero.max-steps=few"}).err, "r1 run: error: --zero.max-steps: 'few' is not a whole number\n");
+  EXPECT_NE(R1({"run", recipe, "--help"}).out.find("--zero.num-generations"), std::string::npos);
+  // What --dry-run prints is a recipe that resolves to itself.
+  const Outcome printed = R1({"run", recipe, "--seed=9", "--dry-run"});
+  const std::string again = Scratch("again.toml");
+  std::ofstream(again) << printed.out;
+  EXPECT_EQ(R1({"run", again, "--dry-run"}).out, printed.out);
+  EXPECT_NE(printed.out.find("seed = 9"), std::string::npos);
+  const Outcome missing = R1({"run", "no-such-recipe-at-all"});
+  EXPECT_EQ(missing.code, 65);
+  EXPECT_NE(missing.err.find("no such recipe"), std::string::npos);
+  std::remove(recipe.c_str());
+  std::remove(again.c_str());
+}
+
+TEST(Binary, StageCommands) {
+  const nlohmann::json pretrain = Json(R1({"pretrain", "--max-steps=9", "--model.preset=mini-dense", "--dry-run", "--json"}));
+  EXPECT_EQ(pretrain["pretrain"]["max_steps"], 9);
+  EXPECT_EQ(pretrain["model"]["model_type"], "llama");
+  const std::string file = Scratch("pretrain.toml");
+  std::ofstream(file) << "max_steps = 11\n[model]\npreset = \"mini-dense\"\nhidden_size = 64\n";
+  const nlohmann::json from_file = Json(R1({"pretrain", "--config", file, "--seed=3", "--dry-run", "--json"}));
+  EXPECT_EQ(from_file["pretrain"]["max_steps"], 11);
+  EXPECT_EQ(from_file["model"]["hidden_size"], 64);
+  EXPECT_EQ(from_file["model"]["model_type"], "llama");
+  EXPECT_EQ(from_file["seed"], 3);
+  std::remove(file.c_str());
+  EXPECT_EQ(R1({"pretrain", "--model.hidden-size=33", "--dry-run"}).code, 78);
+  EXPECT_EQ(R1({"rl", "/nonexistent/model"}).code, 65);
+}
+
+// From random weights through every command that reads what a run leaves.
+TEST(Binary, AWholeRun) {
+  const std::string recipe = TinyRecipe(), a = Scratch("run_a"), b = Scratch("run_b"), c = Scratch("run_c");
+  const Outcome first = R1({"run", recipe, "--output-dir", a, "--threads=1", "--json"});
+  ASSERT_EQ(first.code, 0) << first.err;
+  EXPECT_EQ(Json(first)["folder"], a);
+  ASSERT_EQ(R1({"run", recipe, "--output-dir", b, "--threads=2"}).code, 0);
+  const Outcome same = R1({"diff-runs", a, b, "--json"});
+  EXPECT_EQ(same.code, 0) << same.out;
+  EXPECT_TRUE(Json(same)["identical"].get<bool>());
+  EXPECT_GT(Json(same)["compared"]["numbers"].get<int64_t>(), 100000);
+  EXPECT_EQ(R1({"run", recipe, "--output-dir", a, "--seed=8"}).code, 78);  // other settings in the same folder
+  // The second stage alone, on the first one's model.
+  const std::vector<std::string> rl = {"rl", a + "/pretrain", "--output-dir", c, "--seed=8", "--max-steps=2", "--num-prompts=2", "--num-generations=2", "--max-completion-length=8"};
+  const Outcome alone = R1(rl);
+  ASSERT_EQ(alone.code, 0) << alone.err;
+  EXPECT_EQ(Slurp(a + "/tokenizer.json"), Slurp(c + "/tokenizer.json"));
+  EXPECT_EQ(R1(rl).code, 0);  // all is done already
+  const Outcome different = R1({"diff-runs", a, c});
+  EXPECT_EQ(different.code, 1);
+  EXPECT_EQ(different.out.rfind("different (", 0), 0U);
+  const nlohmann::json inspected = Json(R1({"inspect", a + "/zero/checkpoint-2", "--verify", "--tensors", "--json"}));
+  EXPECT_TRUE(inspected["architecture"]["loads_here"].get<bool>()) << inspected["architecture"];
+  EXPECT_EQ(inspected["training_state"]["step"], 2);
+  EXPECT_EQ(inspected["verified"]["non_finite"], 0);
+  EXPECT_GT(inspected["parameters"]["total"].get<int64_t>(), inspected["parameters"]["active_per_token"].get<int64_t>());
+  EXPECT_EQ(inspected["tensors"].size(), inspected["weights"]["tensors"].get<size_t>());
+  const std::vector<std::string> ask = {"generate", a + "/zero", "pick 14 8 20 3 5 sum 42", "--num-generations=3", "--max-completion-length=6", "--json"};
+  const nlohmann::json answers = Json(R1(ask));
+  EXPECT_EQ(answers["completions"].size(), 3U);
+  EXPECT_EQ(Json(R1(ask))["completions"], answers["completions"]);
+  const nlohmann::json measured = Json(R1({"eval", a + "/zero", "--problems=3", "--samples=4", "--max-completion-length=6", "--general-problems=2", "--verifier-probes=2", "--json"}));
+  EXPECT_EQ(measured["problems"], 3);
+  const Outcome report = R1({"report", a, b, "--output", Scratch("page.html"), "--svg", Scratch("curves.svg")});
+  EXPECT_EQ(report.code, 0) << report.err;
+  EXPECT_NE(Slurp(Scratch("page.html")).find("</html>"), std::string::npos);
+  std::remove(Scratch("page.html").c_str());
+  std::remove(Scratch("curves.svg").c_str());
+  std::remove(recipe.c_str());
+  for (const std::string& folder : {a, b, c}) ASSERT_TRUE(RemoveTree(folder).ok());
+}
+
 TEST(Binary, FullDiskUnderStandardOutput) {
   if (access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full here";
   const Outcome outcome = Execute({R1_BINARY, "version"}, "/dev/full");
