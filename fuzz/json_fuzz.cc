@@ -1,6 +1,6 @@
-// JSON text as hostile input, held against a second parser (nlohmann's own). What must hold: no crash; the same texts are
-// accepted, but for duplicate keys, depth, a byte order mark and NUL (the end of the text to the other one), which only this one
-// refuses; the same values are read; and what is written reads back.
+// JSON text as hostile input, held against a second parser (nlohmann's own). What must hold: no crash; the same texts
+// are accepted, but for duplicate keys, depth, a byte order mark and NUL (the end of the text to the other one), which
+// only this one refuses; the same values are read; and what is written reads back.
 
 #include <cstddef>
 #include <cstdint>
@@ -20,8 +20,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!mine.ok()) {
     const std::string& message = mine.error().message;
     require(message.rfind("fuzz:", 0) == 0);
-    const bool stricter = message.find("duplicate key") != std::string::npos || message.find("nested deeper") != std::string::npos ||
-                          text.substr(0, 3) == "\xef\xbb\xbf" || text.find('\0') != std::string_view::npos;
+    const bool stricter = message.find("duplicate key") != std::string::npos ||
+                          message.find("nested deeper") != std::string::npos || text.substr(0, 3) == "\xef\xbb\xbf" ||
+                          text.find('\0') != std::string_view::npos;
     require(stricter || theirs.is_discarded());
     return 0;
   }

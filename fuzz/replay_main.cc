@@ -1,4 +1,5 @@
-// Runs a fuzz target once on every file of the folders (or files) given, for compilers without libFuzzer. Fails if there was none.
+// Runs a fuzz target once on every file of the folders (or files) given, for compilers without libFuzzer. Fails if
+// there was none.
 
 #include <cstdint>
 #include <cstdio>

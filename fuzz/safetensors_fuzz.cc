@@ -1,5 +1,5 @@
-// A safetensors file as hostile input. What must hold: no crash; every tensor of an accepted file lies inside it and can be
-// read; a file that is accepted is still accepted when its tensors are written again.
+// A safetensors file as hostile input. What must hold: no crash; every tensor of an accepted file lies inside it and
+// can be read; a file that is accepted is still accepted when its tensors are written again.
 
 #include <cstddef>
 #include <cstdint>

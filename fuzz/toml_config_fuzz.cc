@@ -1,5 +1,5 @@
-// A TOML config as hostile input. What must hold: no crash; the config is unchanged if the file is refused; an accepted config,
-// written as TOML and as JSON, reads back to the same values.
+// A TOML config as hostile input. What must hold: no crash; the config is unchanged if the file is refused; an accepted
+// config, written as TOML and as JSON, reads back to the same values.
 
 #include <cstddef>
 #include <cstdint>

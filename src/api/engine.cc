@@ -1,3 +1,4 @@
+// The public Engine over tokenizer, model and rollout engine.
 #include "r1/engine.h"
 
 #include <algorithm>

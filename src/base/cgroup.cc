@@ -24,7 +24,8 @@ int64_t Integer(std::string_view text, int64_t fallback) {
 }
 
 // Calls visit(folder) for this process's group of a hierarchy and every group above it: each sets a limit of its own.
-void ForEachGroup(const std::string& root, const std::string& controller, const std::function<void(const std::string&)>& visit) {
+void ForEachGroup(const std::string& root, const std::string& controller,
+                  const std::function<void(const std::string&)>& visit) {
   std::ifstream in(root + "/proc/self/cgroup");
   for (std::string line; std::getline(in, line);) {  // "0::/path" or "4:cpu,cpuacct:/path"
     const size_t first = line.find(':'), second = line.find(':', first + 1);

@@ -20,10 +20,14 @@ using Value = std::variant<bool, int64_t, double, std::string>;
 
 const char* WantedType(const Field& field) {
   switch (field.value.index()) {
-    case 0: return "true or false";
-    case 1: return "a whole number";
-    case 2: return "a number";
-    default: return "text in quotes";
+    case 0:
+      return "true or false";
+    case 1:
+      return "a whole number";
+    case 2:
+      return "a number";
+    default:
+      return "text in quotes";
   }
 }
 
@@ -54,7 +58,8 @@ class Walker {
   }
 
   Status Walk(const Json& table, const std::string& prefix) {
-    if (!table.is_object()) return Error{ErrorCode::kUsage, fmt::format("{}: a table is wanted, not {}", where_, Shown(table))};
+    if (!table.is_object())
+      return Error{ErrorCode::kUsage, fmt::format("{}: a table is wanted, not {}", where_, Shown(table))};
     for (const auto& [key, value] : table.items()) {
       const std::string name = prefix + key;
       if (const Field* field = FindField(list_, name); field != nullptr) {
@@ -86,8 +91,8 @@ class Walker {
     } else if (std::holds_alternative<std::string*>(field.value) && value.is_string()) {
       assignments_.push_back({&field, value.template get<std::string>()});
     } else {
-      return Error{ErrorCode::kUsage,
-                   fmt::format("{}: {} is {}, but {} is wanted", where_, Quote(field.name), Shown(value), WantedType(field))};
+      return Error{ErrorCode::kUsage, fmt::format("{}: {} is {}, but {} is wanted", where_, Quote(field.name),
+                                                  Shown(value), WantedType(field))};
     }
     return {};
   }
@@ -114,9 +119,8 @@ Status Apply(const Json& table, std::string_view where, const FieldList& list) {
   Walker<Json> walker(where, list);
   R1_TRY(walker.Walk(table, ""));
   for (const Assignment& assignment : walker.assignments()) {
-    std::visit(
-        [&](auto* target) { *target = std::get<std::remove_pointer_t<decltype(target)>>(assignment.value); },
-        assignment.field->value);
+    std::visit([&](auto* target) { *target = std::get<std::remove_pointer_t<decltype(target)>>(assignment.value); },
+               assignment.field->value);
   }
   return {};
 }
@@ -142,7 +146,9 @@ Status ApplyTable(const nlohmann::ordered_json& table, std::string_view where, c
   return Apply(table, where, list);
 }
 
-Status ApplyTable(const nlohmann::json& table, std::string_view where, const FieldList& list) { return Apply(table, where, list); }
+Status ApplyTable(const nlohmann::json& table, std::string_view where, const FieldList& list) {
+  return Apply(table, where, list);
+}
 
 Status ApplyConfigFile(const std::string& path, const FieldList& list) {
   if (path.size() > 5 && path.substr(path.size() - 5) == ".json") {

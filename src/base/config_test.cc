@@ -49,7 +49,8 @@ std::string Apply(std::string_view text, Config* config) {
 }
 
 TEST(Toml, ValuesInTheOrderOfTheFile) {
-  const auto parsed = ParseToml("z = 1\na = [1, 2.5, 'x']\n[t]\nq = true\nb = \"对\"\n[[stage]]\nkind='rl'\n[[stage]]\n", "f");
+  const auto parsed =
+      ParseToml("z = 1\na = [1, 2.5, 'x']\n[t]\nq = true\nb = \"对\"\n[[stage]]\nkind='rl'\n[[stage]]\n", "f");
   ASSERT_TRUE(parsed.ok()) << parsed.error().message;
   EXPECT_EQ(parsed->dump(), R"({"z":1,"a":[1,2.5,"x"],"t":{"q":true,"b":"对"},"stage":[{"kind":"rl"},{}]})");
   EXPECT_EQ(ParseToml("", "f")->dump(), "{}");
@@ -84,7 +85,7 @@ TEST(Toml, NonAsciiOnlyInQuotesAndComments) {
   EXPECT_EQ(parsed->dump(), R"({"a":"对 \" 对 #","对":"对\\","b":"对\n\"\"\" \"对\"\"","c":"对\n''对","d":1})");
   EXPECT_EQ(TomlError("a = 1\nɞ = 2"), "run.toml:2:1: a character outside quotes that only text in quotes may have");
   EXPECT_EQ(TomlError("a.a\xd1\x9e.a = 1").substr(0, 13), "run.toml:1:4:");
-  EXPECT_EQ(TomlError("a = 'x' 对").substr(0, 13), "run.toml:1:9: ");
+  EXPECT_EQ(TomlError("a = 'x' 对").substr(0, 13), "run.toml:1:9:");
 }
 
 TEST(Config, AppliesNestedAndDottedKeys) {
@@ -101,18 +102,24 @@ TEST(Config, AppliesNestedAndDottedKeys) {
 TEST(Config, RefusesWithNearestNameAndWantedType) {
   Config config;
   EXPECT_EQ(Apply("nam = 'x'", &config), "unknown key 'nam' in run.toml; did you mean 'name'?");
-  EXPECT_EQ(Apply("[optimzer]\nlearning_rate = 1.0", &config), "unknown key 'optimzer' in run.toml; did you mean 'optimizer'?");
+  EXPECT_EQ(Apply("[optimzer]\nlearning_rate = 1.0", &config),
+            "unknown key 'optimzer' in run.toml; did you mean 'optimizer'?");
   EXPECT_EQ(Apply("[optimizer]\nwarmup_step = 1", &config),
             "unknown key 'optimizer.warmup_step' in run.toml; did you mean 'optimizer.warmup_steps'?");
-  EXPECT_EQ(Apply("learning_rate = 1.0", &config), "unknown key 'learning_rate' in run.toml; did you mean 'optimizer.learning_rate'?");
+  EXPECT_EQ(Apply("learning_rate = 1.0", &config),
+            "unknown key 'learning_rate' in run.toml; did you mean 'optimizer.learning_rate'?");
   EXPECT_EQ(Apply("optimizer = 3", &config), "unknown key 'optimizer' in run.toml; did you mean 'optimizer'?");
   EXPECT_EQ(Apply("name = 3", &config), "run.toml: 'name' is 3, but text in quotes is wanted");
   EXPECT_EQ(Apply("resume = 'yes'", &config), "run.toml: 'resume' is 'yes', but true or false is wanted");
-  EXPECT_EQ(Apply("[optimizer]\nwarmup_steps = 1.5", &config), "run.toml: 'optimizer.warmup_steps' is 1.5, but a whole number is wanted");
-  EXPECT_EQ(Apply("[optimizer]\nwarmup_steps = [1]", &config), "run.toml: 'optimizer.warmup_steps' is a list, but a whole number is wanted");
-  EXPECT_EQ(Apply("[optimizer]\nlearning_rate = 'x'", &config), "run.toml: 'optimizer.learning_rate' is 'x', but a number is wanted");
+  EXPECT_EQ(Apply("[optimizer]\nwarmup_steps = 1.5", &config),
+            "run.toml: 'optimizer.warmup_steps' is 1.5, but a whole number is wanted");
+  EXPECT_EQ(Apply("[optimizer]\nwarmup_steps = [1]", &config),
+            "run.toml: 'optimizer.warmup_steps' is a list, but a whole number is wanted");
+  EXPECT_EQ(Apply("[optimizer]\nlearning_rate = 'x'", &config),
+            "run.toml: 'optimizer.learning_rate' is 'x', but a number is wanted");
   EXPECT_EQ(Apply("[name]\nx = 1", &config), "run.toml: 'name' is a table, but text in quotes is wanted");
-  EXPECT_EQ(Apply("[optimizer]\nwarmup_steps = 1\nwarmup-steps = 2", &config), "run.toml: 'optimizer.warmup_steps' is given twice");
+  EXPECT_EQ(Apply("[optimizer]\nwarmup_steps = 1\nwarmup-steps = 2", &config),
+            "run.toml: 'optimizer.warmup_steps' is given twice");
 }
 
 TEST(Config, NothingIsSetOnAnError) {
@@ -126,7 +133,8 @@ TEST(Config, JsonNumbersBeyond64Bits) {
   const auto table = ParseJson(R"({"optimizer": {"warmup_steps": 18446744073709551615}})", "c.json");
   const Status status = ApplyTable(*table, "c.json", CollectFields(config));
   ASSERT_FALSE(status.ok());
-  EXPECT_EQ(status.error().message, "c.json: 'optimizer.warmup_steps' is 18446744073709551615, but a whole number is wanted");
+  EXPECT_EQ(status.error().message,
+            "c.json: 'optimizer.warmup_steps' is 18446744073709551615, but a whole number is wanted");
 }
 
 TEST(Config, ReadsBackFromBothForms) {
@@ -154,7 +162,8 @@ TEST(Config, ReadsBackFromBothForms) {
 TEST(Config, TomlText) {
   Config config;
   EXPECT_EQ(FieldsToToml(CollectFields(config), true),
-            "name = \"zero\"  # of the run\nresume = false\n\n[optimizer]\nlearning_rate = 0.001  # peak\nwarmup_steps = 10  # steps\n");
+            "name = \"zero\"  # of the run\nresume = false\n\n[optimizer]\nlearning_rate = 0.001  # peak\nwarmup_steps "
+            "= 10  # steps\n");
   EXPECT_EQ(FieldsToJson(CollectFields(config)).dump(),
             R"({"name":"zero","resume":false,"optimizer":{"learning_rate":0.001,"warmup_steps":10}})");
 }

@@ -66,13 +66,15 @@ Status SetField(const Field& field, std::string_view text) {
     int64_t value = 0;
     const auto parsed = std::from_chars(begin, end, value);
     if (parsed.ec != std::errc() || parsed.ptr != end) {
-      return WrongType(field, text, parsed.ec == std::errc::result_out_of_range ? "a 64-bit whole number" : "a whole number");
+      return WrongType(field, text,
+                       parsed.ec == std::errc::result_out_of_range ? "a 64-bit whole number" : "a whole number");
     }
     **i = value;
   } else if (auto* const* d = std::get_if<double*>(&field.value)) {
     double value = 0;
     const auto parsed = std::from_chars(begin, end, value);
-    if (parsed.ec != std::errc() || parsed.ptr != end || !std::isfinite(value)) return WrongType(field, text, "a finite number");
+    if (parsed.ec != std::errc() || parsed.ptr != end || !std::isfinite(value))
+      return WrongType(field, text, "a finite number");
     **d = value;
   } else {
     *std::get<std::string*>(field.value) = std::string(text);
@@ -88,7 +90,9 @@ const Field* FindField(const FieldList& list, std::string_view name) {
 }
 
 std::string NearestName(std::string_view name, const std::vector<std::string>& candidates) {
-  const auto last = [](std::string_view s) { return s.substr(s.rfind('.') == std::string_view::npos ? 0 : s.rfind('.') + 1); };
+  const auto last = [](std::string_view s) {
+    return s.substr(s.rfind('.') == std::string_view::npos ? 0 : s.rfind('.') + 1);
+  };
   const std::string_view shown = name.substr(0, 128);
   const std::string* best = nullptr;
   size_t best_distance = std::numeric_limits<size_t>::max();

@@ -57,7 +57,8 @@ TEST(Fields, SetByText) {
 TEST(Fields, EveryDoubleReadsBack) {
   double value = 0;
   const Field field{"x", &value, ""};
-  for (const double x : {0.1, 1.0 / 3, 5e-324, 1.7976931348623157e308, -0.0, 1e22, 123456789.123456789, 1e15, 100000.0}) {
+  for (const double x :
+       {0.1, 1.0 / 3, 5e-324, 1.7976931348623157e308, -0.0, 1e22, 123456789.123456789, 1e15, 100000.0}) {
     value = x;
     const std::string text = FieldText(field);
     value = 77;
@@ -77,7 +78,8 @@ TEST(Fields, WrongTypeNamesFieldTextAndType) {
   EXPECT_EQ(error("model.layers", "4.0"), "model.layers: '4.0' is not a whole number");
   EXPECT_EQ(error("model.layers", ""), "model.layers: '' is not a whole number");
   EXPECT_EQ(error("model.layers", " 4"), "model.layers: ' 4' is not a whole number");
-  EXPECT_EQ(error("model.layers", "99999999999999999999"), "model.layers: '99999999999999999999' is not a 64-bit whole number");
+  EXPECT_EQ(error("model.layers", "99999999999999999999"),
+            "model.layers: '99999999999999999999' is not a 64-bit whole number");
   EXPECT_EQ(error("learning_rate", "nan"), "learning_rate: 'nan' is not a finite number");
   EXPECT_EQ(error("learning_rate", "inf"), "learning_rate: 'inf' is not a finite number");
   EXPECT_EQ(error("learning_rate", "1e999"), "learning_rate: '1e999' is not a finite number");
@@ -114,7 +116,10 @@ TEST(Quote, EscapesWhatCouldForgeATerminal) {
   EXPECT_EQ(Quote(std::string_view("\x1b[2J\0\x7f", 6)), "'\\x1b[2J\\x00\\x7f'");
   EXPECT_EQ(Quote("it's \\"), "'it\\'s \\\\'");
   EXPECT_EQ(Quote("对 ü"), "'对 ü'");
-  EXPECT_EQ(Quote("\xc2\x9b" "31m"), "'\\xc2\\x9b31m'") << "a C1 control";
+  EXPECT_EQ(Quote("\xc2\x9b"
+                  "31m"),
+            "'\\xc2\\x9b31m'")
+      << "a C1 control";
   EXPECT_EQ(Quote("\xff\xfe"), "'\\xff\\xfe'");
   EXPECT_EQ(Quote("abcdef", 3), "'abc...'");
   EXPECT_LT(Quote(std::string(1000000, '\n')).size(), 140u);
@@ -128,8 +133,9 @@ TEST(Utf8, ValidityAtTheEdges) {
   EXPECT_EQ(length("\xef\xbf\xbf"), 3);
   EXPECT_EQ(length("\xf0\x90\x80\x80"), 4);
   EXPECT_EQ(length("\xf4\x8f\xbf\xbf"), 4);
-  for (const std::string_view bad : {"", "\x80", "\xc0\xaf", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf",
-                                     "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xc2", "\xe2\x82", "\xf0\x9f\x98"}) {
+  for (const std::string_view bad :
+       {"", "\x80", "\xc0\xaf", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf",
+        "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xc2", "\xe2\x82", "\xf0\x9f\x98"}) {
     EXPECT_EQ(length(bad), 0) << Quote(bad);
   }
   EXPECT_EQ(FirstInvalidUtf8("a对\xff"), 4u);
@@ -137,8 +143,9 @@ TEST(Utf8, ValidityAtTheEdges) {
 }
 
 TEST(Check, HandlerAndExit) {
-  const CheckHandler previous =
-      SetCheckHandler([](const char*, int line, const std::string& message) { throw std::runtime_error(message + (line > 0 ? "!" : "")); });
+  const CheckHandler previous = SetCheckHandler([](const char*, int line, const std::string& message) {
+    throw std::runtime_error(message + (line > 0 ? "!" : ""));
+  });
   try {
     R1_CHECK(1 + 1 == 3, "arithmetic");
     ADD_FAILURE() << "the handler was not called";

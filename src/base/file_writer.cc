@@ -41,7 +41,10 @@ Result<FileWriter> FileWriter::Create(const std::string& path, int64_t expected_
 }
 
 FileWriter::FileWriter(FileWriter&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)), expected_(other.expected_), bytes_(other.bytes_) {}
+    : fd_(std::exchange(other.fd_, -1)),
+      path_(std::move(other.path_)),
+      expected_(other.expected_),
+      bytes_(other.bytes_) {}
 
 FileWriter& FileWriter::operator=(FileWriter&& other) noexcept {
   std::swap(fd_, other.fd_);
@@ -92,9 +95,10 @@ Result<LineWriter> LineWriter::Open(const std::string& path, int64_t keep_bytes)
   if (!S_ISREG(info.st_mode)) return FileError("create", path, EINVAL);
   int64_t keep = keep_bytes;
   if (keep > info.st_size) {
-    return Error{ErrorCode::kBadInput,
-                 fmt::format("{} has {} bytes, but the checkpoint to go on from was written when it had {}: lines are missing",
-                             Quote(path, 1024), info.st_size, keep)};
+    return Error{
+        ErrorCode::kBadInput,
+        fmt::format("{} has {} bytes, but the checkpoint to go on from was written when it had {}: lines are missing",
+                    Quote(path, 1024), info.st_size, keep)};
   }
   if (keep < 0) {  // a last line that was cut off by a crash has no newline: it is dropped
     keep = info.st_size;

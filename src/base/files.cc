@@ -28,7 +28,8 @@ std::string Remedy(const std::string& path, int error, int64_t bytes_needed) {
     case ENOSPC:
     case EDQUOT: {
       std::string text = bytes_needed >= 0 ? BytesText(bytes_needed) + " needed" : "";
-      if (const auto free = FreeBytes(path); free.ok()) text += (text.empty() ? "" : ", ") + BytesText(*free) + " free there";
+      if (const auto free = FreeBytes(path); free.ok())
+        text += (text.empty() ? "" : ", ") + BytesText(*free) + " free there";
       return text + (text.empty() ? "" : "; ") + "free some space or choose another folder";
     }
     case EACCES:
@@ -89,7 +90,8 @@ using DigestContext = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
 
 DigestContext StartSha256() {
   DigestContext context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
-  R1_CHECK(context != nullptr && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1, "SHA-256 is not available");
+  R1_CHECK(context != nullptr && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1,
+           "SHA-256 is not available");
   return context;
 }
 
@@ -154,7 +156,8 @@ std::string BytesText(int64_t bytes) {
 }
 
 Error FileError(std::string_view doing, const std::string& path, int error, int64_t bytes_needed) {
-  std::string message = fmt::format("cannot {} {}: {}", doing, Quote(path, 1024), std::system_category().message(error));
+  std::string message =
+      fmt::format("cannot {} {}: {}", doing, Quote(path, 1024), std::system_category().message(error));
   if (const std::string remedy = Remedy(path, error, bytes_needed); !remedy.empty()) message += ": " + remedy;
   return Error{CodeOf(doing, error), std::move(message)};
 }
@@ -200,7 +203,8 @@ Result<int64_t> FreeBytes(const std::string& path) {
   struct statvfs info {};
   while (statvfs(at.c_str(), &info) != 0) {
     const std::string parent = ParentOf(at);
-    if ((errno != ENOENT && errno != ENOTDIR) || parent == at) return FileError("ask for the free space of", path, errno);
+    if ((errno != ENOENT && errno != ENOTDIR) || parent == at)
+      return FileError("ask for the free space of", path, errno);
     at = parent;
   }
   return static_cast<int64_t>(info.f_bavail) * static_cast<int64_t>(info.f_frsize);

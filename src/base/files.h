@@ -11,8 +11,8 @@
 
 namespace r1 {
 
-// "cannot write PATH: No space left on device: 12.0 MB needed, 3.1 MB free ...". `doing` is e.g. "write"; error is an errno;
-// bytes_needed is named for a full disk where it is known (-1: not known).
+// "cannot write PATH: No space left on device: 12.0 MB needed, 3.1 MB free ...". `doing` is e.g. "write"; error is an
+// errno; bytes_needed is named for a full disk where it is known (-1: not known).
 Error FileError(std::string_view doing, const std::string& path, int error, int64_t bytes_needed = -1);
 
 std::string JoinPath(std::string_view folder, std::string_view name);
@@ -26,20 +26,20 @@ Result<int64_t> FileSize(const std::string& path);   // of a regular file
 Result<int64_t> FreeBytes(const std::string& path);  // free for us on the file system of path, which need not exist yet
 Result<std::vector<std::string>> ListDir(const std::string& path);  // names, sorted by bytes, without "." and ".."
 
-Status MakeDirs(const std::string& path);      // with parents; no error if it is there
-Status RemoveFile(const std::string& path);    // no error if it is not there
-Status RemoveTree(const std::string& path);    // does not follow symbolic links; no error if it is not there
+Status MakeDirs(const std::string& path);    // with parents; no error if it is there
+Status RemoveFile(const std::string& path);  // no error if it is not there
+Status RemoveTree(const std::string& path);  // does not follow symbolic links; no error if it is not there
 Status RenamePath(const std::string& from, const std::string& to);
-Status SyncFile(const std::string& path);      // makes the bytes of a file last
-Status SyncDir(const std::string& path);       // makes renames and new names in the folder last through a power cut
+Status SyncFile(const std::string& path);  // makes the bytes of a file last
+Status SyncDir(const std::string& path);   // makes renames and new names in the folder last through a power cut
 
 // Refuses what is not a regular file (a pipe would block) and what is larger than max_bytes.
 Result<std::string> ReadFile(const std::string& path, int64_t max_bytes);
 // Temporary file in the same folder, sync, rename, sync of the folder: readers see the old bytes or the new ones.
 Status WriteFileAtomic(const std::string& path, std::string_view data);
 
-// While it lives, files that this thread finishes below the folder, and folders below it, are not synced one by one: the owner
-// syncs them together (SyncFile, SyncDir after its end). Not nested.
+// While it lives, files that this thread finishes below the folder, and folders below it, are not synced one by one:
+// the owner syncs them together (SyncFile, SyncDir after its end). Not nested.
 class DeferSync {
  public:
   explicit DeferSync(std::string folder);
@@ -49,8 +49,8 @@ class DeferSync {
   static bool Covers(std::string_view path);
 };
 
-std::string Sha256(std::string_view data);                     // 64 lower-case hexadecimal digits
-Result<std::string> Sha256OfFile(const std::string& path);     // read in blocks
+std::string Sha256(std::string_view data);                  // 64 lower-case hexadecimal digits
+Result<std::string> Sha256OfFile(const std::string& path);  // read in blocks
 
 // A new file written in pieces and counted on the way. Unless Finish() succeeds the file is removed at the end.
 class FileWriter {
@@ -72,8 +72,8 @@ class FileWriter {
   int64_t bytes_ = 0;
 };
 
-// Read-only view of a regular file. If another process shortens the file while it is mapped, reads past the new end give
-// zeros and CheckIntact() fails, instead of the process dying of SIGBUS: call it after the last read.
+// Read-only view of a regular file. If another process shortens the file while it is mapped, reads past the new end
+// give zeros and CheckIntact() fails, instead of the process dying of SIGBUS: call it after the last read.
 class MappedFile {
  public:
   static Result<MappedFile> Open(const std::string& path);

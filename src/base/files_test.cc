@@ -72,7 +72,8 @@ TEST(Files, ReadRefuses) {
   EXPECT_EQ(ReadFile(dir / "nothing", kAny).error().code, ErrorCode::kUnavailable);
   EXPECT_EQ(ReadFile(dir.path(), kAny).error().message, "cannot read '" + dir.path() + "': it is a folder, not a file");
   ASSERT_EQ(mkfifo((dir / "pipe").c_str(), 0600), 0);
-  EXPECT_EQ(ReadFile(dir / "pipe", kAny).error().message, "cannot read '" + (dir / "pipe") + "': it is a pipe or a device, not a file");
+  EXPECT_EQ(ReadFile(dir / "pipe", kAny).error().message,
+            "cannot read '" + (dir / "pipe") + "': it is a pipe or a device, not a file");
   EXPECT_FALSE(MappedFile::Open(dir / "pipe").ok());
   EXPECT_FALSE(MappedFile::Open(dir.path()).ok());
   EXPECT_FALSE(Sha256OfFile(dir / "pipe").ok());
@@ -102,7 +103,8 @@ TEST(Files, MessagesOfAnUnprivilegedUser) {
     return read.message + "|" + std::to_string(static_cast<int>(read.code)) + "\n" + write.message + "|" +
            std::to_string(static_cast<int>(write.code)) + "\n" + make.message;
   });
-  EXPECT_NE(child.text.find("cannot open '" + (dir / "secret") + "': Permission denied: user "), std::string::npos) << child.text;
+  EXPECT_NE(child.text.find("cannot open '" + (dir / "secret") + "': Permission denied: user "), std::string::npos)
+      << child.text;
   EXPECT_NE(child.text.find("|74\ncannot create '" + (dir / "shut/f")), std::string::npos) << child.text;
   EXPECT_NE(child.text.find("Permission denied: user "), std::string::npos) << child.text;
   EXPECT_NE(child.text.find("|73\ncannot create '" + (dir / "shut/a") + "'"), std::string::npos) << child.text;
@@ -117,7 +119,8 @@ TEST(Files, FileSizeLimitIsAnError) {
     setrlimit(RLIMIT_FSIZE, &limit);
     return WriteFileAtomic(dir / "f", std::string(100000, 'x')).error().message;
   });
-  EXPECT_NE(child.text.find("File too large: files are limited to 8.2 kB (ulimit -f)"), std::string::npos) << child.text;
+  EXPECT_NE(child.text.find("File too large: files are limited to 8.2 kB (ulimit -f)"), std::string::npos)
+      << child.text;
   EXPECT_EQ(Read(dir / "f"), "old");
   EXPECT_EQ(ListDir(dir.path())->size(), 1u) << "a temporary file stayed";
 }
@@ -137,7 +140,8 @@ TEST(Files, FullDisk) {
   umount(dir.path().c_str());
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code, ErrorCode::kIo);
-  EXPECT_NE(status.error().message.find("No space left on device: 1.0 MB needed, "), std::string::npos) << status.error().message;
+  EXPECT_NE(status.error().message.find("No space left on device: 1.0 MB needed, "), std::string::npos)
+      << status.error().message;
   EXPECT_NE(status.error().message.find(" free there; free some space"), std::string::npos) << status.error().message;
   EXPECT_EQ(kept, std::string(100000, 'o'));
   EXPECT_EQ(files, 1u);
@@ -304,7 +308,8 @@ TEST(MappedFile, OtherBusErrorsStillEndTheProcess) {
     raise(SIGBUS);
     return std::string("lived");
   });
-  EXPECT_EQ(child.signal, SIGBUS) << child.text;
+  EXPECT_TRUE(child.signal == SIGBUS || child.exit_code != 0) << "a sanitizer reports it and exits";
+  EXPECT_EQ(child.text, "");
 }
 
 }  // namespace

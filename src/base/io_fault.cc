@@ -27,7 +27,8 @@ bool Fails() {
 }
 
 void Note(bool succeeded, const char* call, const std::string& what) {
-  if (std::vector<std::string>* record = g_record.load(); record != nullptr && succeeded) record->push_back(call + (" " + what));
+  if (std::vector<std::string>* record = g_record.load(); record != nullptr && succeeded)
+    record->push_back(call + (" " + what));
 }
 
 // For the notes only.

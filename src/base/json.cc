@@ -87,10 +87,17 @@ Result<nlohmann::json> ParseJson(std::string_view text, std::string_view where, 
         *here = json::array();
         open.push_back(here);
         break;
-      case Token::kString: *here = std::string(scanner.value()); break;
-      case Token::kTrue: *here = true; break;
-      case Token::kFalse: *here = false; break;
-      case Token::kNull: break;
+      case Token::kString:
+        *here = std::string(scanner.value());
+        break;
+      case Token::kTrue:
+        *here = true;
+        break;
+      case Token::kFalse:
+        *here = false;
+        break;
+      case Token::kNull:
+        break;
       default:
         if (!ReadNumber(scanner.value(), token == Token::kInteger, here)) {
           return fail(fmt::format("the number {} is too large", Quote(scanner.value())));

@@ -39,7 +39,8 @@ JsonScanner::Token JsonScanner::Fail(size_t at, std::string message) {
 }
 
 void JsonScanner::SkipSpace() {
-  while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r')) ++at_;
+  while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r'))
+    ++at_;
 }
 
 JsonScanner::Token JsonScanner::Next() {
@@ -97,17 +98,22 @@ JsonScanner::Token JsonScanner::Value() {
   const char c = text_[at_];
   switch (c) {
     case '{':
-    case '[': return Open(c);
+    case '[':
+      return Open(c);
     case '"':
       if (!String()) return Token::kError;
       AfterValue();
       return Token::kString;
-    case 't': return Word("true", Token::kTrue);
-    case 'f': return Word("false", Token::kFalse);
-    case 'n': return Word("null", Token::kNull);
+    case 't':
+      return Word("true", Token::kTrue);
+    case 'f':
+      return Word("false", Token::kFalse);
+    case 'n':
+      return Word("null", Token::kNull);
     default:
       if (c == '-' || IsDigit(c)) return Number();
-      return Fail(at_, "expected a value, found " + Quote(text_.substr(at_, static_cast<size_t>(std::max(1, Utf8Length(text_.substr(at_)))))));
+      return Fail(at_, "expected a value, found " +
+                           Quote(text_.substr(at_, static_cast<size_t>(std::max(1, Utf8Length(text_.substr(at_)))))));
   }
 }
 
@@ -173,14 +179,29 @@ bool JsonScanner::Escape() {
   switch (c) {
     case '"':
     case '\\':
-    case '/': decoded_ += c; return true;
-    case 'b': decoded_ += '\b'; return true;
-    case 'f': decoded_ += '\f'; return true;
-    case 'n': decoded_ += '\n'; return true;
-    case 'r': decoded_ += '\r'; return true;
-    case 't': decoded_ += '\t'; return true;
-    case 'u': break;
-    default: Fail(begin, "unknown escape in a string"); return false;
+    case '/':
+      decoded_ += c;
+      return true;
+    case 'b':
+      decoded_ += '\b';
+      return true;
+    case 'f':
+      decoded_ += '\f';
+      return true;
+    case 'n':
+      decoded_ += '\n';
+      return true;
+    case 'r':
+      decoded_ += '\r';
+      return true;
+    case 't':
+      decoded_ += '\t';
+      return true;
+    case 'u':
+      break;
+    default:
+      Fail(begin, "unknown escape in a string");
+      return false;
   }
   unsigned code = 0;
   if (!Hex4(&code)) return false;

@@ -1,5 +1,5 @@
-// A strict pull reader of JSON (RFC 8259): one token at a time, no recursion, no tree, memory bounded by one string. It serves
-// ParseJson and readers of large headers, which must not pay for a tree of millions of nodes.
+// A strict pull reader of JSON (RFC 8259): one token at a time, no recursion, no tree, memory bounded by one string. It
+// serves ParseJson and readers of large headers, which must not pay for a tree of millions of nodes.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,21 @@ namespace r1 {
 
 class JsonScanner {
  public:
-  enum class Token { kObjectBegin, kObjectEnd, kArrayBegin, kArrayEnd, kKey, kString, kInteger, kFloat, kTrue, kFalse, kNull,
-                     kEnd, kError };
+  enum class Token {
+    kObjectBegin,
+    kObjectEnd,
+    kArrayBegin,
+    kArrayEnd,
+    kKey,
+    kString,
+    kInteger,
+    kFloat,
+    kTrue,
+    kFalse,
+    kNull,
+    kEnd,
+    kError
+  };
 
   JsonScanner(std::string_view text, int max_depth) : text_(text), max_depth_(max_depth) {}
 
@@ -19,7 +32,7 @@ class JsonScanner {
   Token Next();
   // Of a kKey or kString: decoded, valid until the next call. Of a number: as written.
   std::string_view value() const { return value_; }
-  size_t offset() const { return begin_; }      // where the last token begins, or the error is
+  size_t offset() const { return begin_; }             // where the last token begins, or the error is
   const std::string& error() const { return error_; }  // "expected ':' after the key"
   int depth() const { return static_cast<int>(open_.size()); }
 

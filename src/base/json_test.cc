@@ -20,7 +20,8 @@ std::string ErrorOf(std::string_view text, int depth = 200) {
 }
 
 TEST(Json, Values) {
-  const auto parsed = ParseJson(R"( {"a": [1, -2, 3.5, 1e3, true, false, null], "b": {"c": "d"}, "e": [], "f": {}} )", "t");
+  const auto parsed =
+      ParseJson(R"( {"a": [1, -2, 3.5, 1e3, true, false, null], "b": {"c": "d"}, "e": [], "f": {}} )", "t");
   ASSERT_TRUE(parsed.ok()) << parsed.error().message;
   EXPECT_EQ(*parsed, json::parse(R"({"a": [1, -2, 3.5, 1e3, true, false, null], "b": {"c": "d"}, "e": [], "f": {}})"));
   EXPECT_EQ(*ParseJson("7", "t"), json(7));
@@ -32,8 +33,8 @@ TEST(Json, Strings) {
   EXPECT_EQ(*ParseJson(R"("\u0041\n\t\"\\\/\b\f\r")", "t"), json("A\n\t\"\\/\b\f\r"));
   EXPECT_EQ(*ParseJson(R"("\u5bf9 \ud83d\ude00 \u0000")", "t"), json(std::string("对 😀 \0", 10)));
   EXPECT_EQ(*ParseJson("\"对 😀\"", "t"), json("对 😀"));
-  for (const char* bad : {R"("\ud83d")", R"("\ud83dx")", R"("\ud83d\u0041")", R"("\ude00")", R"("\x41")", R"("\u12g4")", R"("\u12)",
-                          "\"a\nb\"", "\"\x80\"", "\"\xed\xa0\x80\"", "\"open", "\"\\"}) {
+  for (const char* bad : {R"("\ud83d")", R"("\ud83dx")", R"("\ud83d\u0041")", R"("\ude00")", R"("\x41")", R"("\u12g4")",
+                          R"("\u12)", "\"a\nb\"", "\"\x80\"", "\"\xed\xa0\x80\"", "\"open", "\"\\"}) {
     EXPECT_FALSE(ParseJson(bad, "t").ok()) << bad;
   }
 }
@@ -46,7 +47,8 @@ TEST(Json, NumbersKeepTheirValue) {
   EXPECT_TRUE(ParseJson("1.0", "t")->is_number_float());
   EXPECT_EQ(ParseJson("1e-400", "t")->get<double>(), 0.0);
   EXPECT_TRUE(std::signbit(ParseJson("-0.0", "t")->get<double>()));
-  for (const char* bad : {"01", "-", "1.", ".5", "1e", "1e+", "+1", "0x1", "NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1_000"}) {
+  for (const char* bad :
+       {"01", "-", "1.", ".5", "1e", "1e+", "+1", "0x1", "NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1_000"}) {
     EXPECT_FALSE(ParseJson(bad, "t").ok()) << bad;
   }
 }
@@ -68,7 +70,9 @@ TEST(Json, ErrorsNameFileLineAndColumn) {
 }
 
 TEST(Json, DepthIsBounded) {
-  const auto nested = [](int depth) { return std::string(static_cast<size_t>(depth), '[') + std::string(static_cast<size_t>(depth), ']'); };
+  const auto nested = [](int depth) {
+    return std::string(static_cast<size_t>(depth), '[') + std::string(static_cast<size_t>(depth), ']');
+  };
   EXPECT_TRUE(ParseJson(nested(200), "t").ok());
   EXPECT_EQ(ErrorOf(nested(201)), "f.json:1:201: nested deeper than 200 levels");
   EXPECT_EQ(ErrorOf(nested(3), 2), "f.json:1:3: nested deeper than 2 levels");
@@ -78,9 +82,11 @@ TEST(Json, DepthIsBounded) {
   EXPECT_FALSE(ParseJson(objects, "t").ok());
 }
 
-// Mutated documents: this reader and nlohmann's must accept the same texts (but for duplicate keys) and read the same values.
+// Mutated documents: this reader and nlohmann's must accept the same texts (but for duplicate keys) and read the same
+// values.
 TEST(Json, AgreesWithASecondParser) {
-  const std::string seeds[] = {R"({"a":[1,-2.5e3,true,null,"x\u00e9\n"],"b":{"c":"\ud83d\ude00","d":0.1}})", R"([[],{},"",0,-0,1E5,false])"};
+  const std::string seeds[] = {R"({"a":[1,-2.5e3,true,null,"x\u00e9\n"],"b":{"c":"\ud83d\ude00","d":0.1}})",
+                               R"([[],{},"",0,-0,1E5,false])"};
   const std::string alphabet = "{}[]\",:\\u0123456789abcdefnrtl.-+eE \n\x01\x80\xc3\xa9";
   Rng rng(3, Stream::kTest);
   int accepted = 0, both = 0;
@@ -89,9 +95,14 @@ TEST(Json, AgreesWithASecondParser) {
     for (uint64_t edits = 1 + rng.Below(3); edits > 0; --edits) {
       const size_t at = rng.Below(text.size());
       switch (rng.Below(3)) {
-        case 0: text[at] = alphabet[rng.Below(alphabet.size())]; break;
-        case 1: text.erase(at, 1 + rng.Below(3)); break;
-        default: text.insert(at, 1, alphabet[rng.Below(alphabet.size())]);
+        case 0:
+          text[at] = alphabet[rng.Below(alphabet.size())];
+          break;
+        case 1:
+          text.erase(at, 1 + rng.Below(3));
+          break;
+        default:
+          text.insert(at, 1, alphabet[rng.Below(alphabet.size())]);
       }
       if (text.empty()) text = "0";
     }

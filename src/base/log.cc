@@ -31,10 +31,14 @@ std::atomic<LogSink> g_sink{nullptr};
 
 const char* LevelName(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return "debug";
-    case LogLevel::kInfo: return "info";
-    case LogLevel::kWarn: return "warning";
-    default: return "error";
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarn:
+      return "warning";
+    default:
+      return "error";
   }
 }
 
@@ -68,8 +72,8 @@ std::string Timestamp() {
   std::timespec_get(&now, TIME_UTC);
   std::tm parts{};
   gmtime_r(&now.tv_sec, &parts);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
-                     parts.tm_min, parts.tm_sec);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+                     parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
 }  // namespace
@@ -106,7 +110,8 @@ void Log(LogLevel level, std::string_view message) {
     for (size_t end = 0; end != std::string::npos; begin = end + 1) {
       end = record.find('\n', begin);
       // A log that cannot be written (disk full) must not stop the work; stderr has the message too.
-      if (!state.file->Append(std::string_view(record).substr(begin, end - begin)).ok() || end == std::string::npos) break;
+      if (!state.file->Append(std::string_view(record).substr(begin, end - begin)).ok() || end == std::string::npos)
+        break;
     }
   }
   if (level < g_level.load()) return;
@@ -117,8 +122,10 @@ void Log(LogLevel level, std::string_view message) {
   }
   if (Colours() && level == LogLevel::kWarn) line = "\x1b[33m" + line + "\x1b[0m";
   if (Colours() && level == LogLevel::kError) line = "\x1b[31m" + line + "\x1b[0m";
-  if (!state.status.empty()) line = "\r\x1b[K" + line + "\n" + state.status;
-  else line += '\n';
+  if (!state.status.empty())
+    line = "\r\x1b[K" + line + "\n" + state.status;
+  else
+    line += '\n';
   WriteStderr(line);
 }
 

@@ -1,5 +1,5 @@
-// Messages for the person at the terminal, on stderr, and optionally in a file with times. Never pass text of prompts or
-// completions. NO_COLOR is honoured; colour only on a terminal.
+// Messages for the person at the terminal, on stderr, and optionally in a file with times. Never pass text of prompts
+// or completions. NO_COLOR is honoured; colour only on a terminal.
 #pragma once
 
 #include <string>
@@ -26,7 +26,8 @@ bool StderrIsTerminal();
 // Shows text as the last line of the terminal, below the messages; "" takes it away. No effect if it is no terminal.
 void SetStatusLine(std::string_view text);
 
-// Calls sink instead of writing to stderr (tests, embedding); nullptr restores it. The line has no newline and no colour.
+// Calls sink instead of writing to stderr (tests, embedding); nullptr restores it. The line has no newline and no
+// colour.
 using LogSink = void (*)(LogLevel level, std::string_view line);
 void SetLogSink(LogSink sink);
 

@@ -1,5 +1,5 @@
-// MappedFile of files.h. A page of a mapped file beyond its (new) end raises SIGBUS. The handler looks the address up in a
-// fixed table of mappings, puts a page of zeros there, marks the mapping as torn and lets the read go on.
+// MappedFile of files.h. A page of a mapped file beyond its (new) end raises SIGBUS. The handler looks the address up
+// in a fixed table of mappings, puts a page of zeros there, marks the mapping as torn and lets the read go on.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -92,7 +92,8 @@ Result<MappedFile> MappedFile::Open(const std::string& path) {
   if (info.st_size == 0) return Result<MappedFile>(std::move(file));
   file.slot_ = TakeSlot();
   if (file.slot_ < 0) {
-    return Error{ErrorCode::kTryAgain, fmt::format("cannot read {}: {} files are mapped already", Quote(path, 1024), kSlots)};
+    return Error{ErrorCode::kTryAgain,
+                 fmt::format("cannot read {}: {} files are mapped already", Quote(path, 1024), kSlots)};
   }
   void* data = mmap(nullptr, static_cast<size_t>(info.st_size), PROT_READ, MAP_PRIVATE, file.fd_, 0);
   if (data == MAP_FAILED) return FileError("map", path, errno);
@@ -130,8 +131,9 @@ Status MappedFile::CheckIntact() const {
   struct stat info {};
   if (fstat(fd_, &info) != 0) return FileError("read", path_, errno);
   if (g_slots[slot_].torn.load() || info.st_size < size_) {
-    return Error{ErrorCode::kBadInput, fmt::format("{} was shortened by another process while it was being read ({} to {} bytes)",
-                                                   Quote(path_, 1024), size_, info.st_size)};
+    return Error{ErrorCode::kBadInput,
+                 fmt::format("{} was shortened by another process while it was being read ({} to {} bytes)",
+                             Quote(path_, 1024), size_, info.st_size)};
   }
   return {};
 }

@@ -1,5 +1,5 @@
-// Buffers for tensors: 64-byte aligned, zeroed, huge pages where they are large. Out of memory is exit code 75 with the bytes
-// that were wanted, or an Error from Create.
+// Buffers for tensors: 64-byte aligned, zeroed, huge pages where they are large. Out of memory is exit code 75 with the
+// bytes that were wanted, or an Error from Create.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +18,9 @@ Error OutOfMemoryError(int64_t bytes);
 // Prints the error and exits with code 75.
 [[noreturn]] void OutOfMemory(int64_t bytes);
 
-int64_t PeakRssBytes();       // highest resident memory of this process so far
-int64_t TotalMemoryBytes();   // of the machine, or the control group's limit if lower
-int64_t FreeMemoryBytes();    // an estimate of what can still be allocated without swapping
+int64_t PeakRssBytes();      // highest resident memory of this process so far
+int64_t TotalMemoryBytes();  // of the machine, or the control group's limit if lower
+int64_t FreeMemoryBytes();   // an estimate of what can still be allocated without swapping
 
 template <class T>
 class AlignedBuffer {

@@ -28,14 +28,17 @@ Progress::Output Stderr() {
     std::fwrite(line.data(), 1, line.size(), stderr);
   };
   output.status = [](std::string_view text) { SetStatusLine(text); };
-  output.now = [] { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); };
+  output.now = [] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  };
   return output;
 }
 
 // At most `width` characters.
 std::string Cut(std::string_view text, int width) {
   size_t at = 0;
-  for (int i = 0; i < width && at < text.size(); ++i) at += static_cast<size_t>(std::max(1, Utf8Length(text.substr(at))));
+  for (int i = 0; i < width && at < text.size(); ++i)
+    at += static_cast<size_t>(std::max(1, Utf8Length(text.substr(at))));
   return std::string(text.substr(0, at));
 }
 
@@ -47,7 +50,8 @@ std::string DurationText(double seconds) {
   return fmt::format("{}:{:02}", s / 60, s % 60);
 }
 
-std::string BarText(std::string_view title, int64_t done, int64_t total, double eta_seconds, std::string_view text, int width) {
+std::string BarText(std::string_view title, int64_t done, int64_t total, double eta_seconds, std::string_view text,
+                    int width) {
   constexpr int kCells = 20;
   const int64_t shown = std::clamp<int64_t>(done, 0, std::max<int64_t>(total, 0));
   const int filled = total > 0 ? static_cast<int>(static_cast<double>(shown) / static_cast<double>(total) * kCells) : 0;
@@ -60,7 +64,8 @@ std::string BarText(std::string_view title, int64_t done, int64_t total, double 
   return Cut(line, width - 1);  // the last column would wrap on some terminals
 }
 
-Progress::Progress(std::string title, int64_t total, int64_t first) : Progress(std::move(title), total, first, Stderr()) {}
+Progress::Progress(std::string title, int64_t total, int64_t first)
+    : Progress(std::move(title), total, first, Stderr()) {}
 
 Progress::Progress(std::string title, int64_t total, int64_t first, Output output)
     : title_(std::move(title)), total_(total), first_(first), output_(std::move(output)), start_(output_.now()) {}

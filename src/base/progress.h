@@ -10,7 +10,8 @@ namespace r1 {
 
 std::string DurationText(double seconds);  // "0:07", "12:34", "1:02:03"
 // "zero [=====>    ]  37/150  ETA 1:23  reward 0.41", cut to width columns. eta_seconds < 0: left out.
-std::string BarText(std::string_view title, int64_t done, int64_t total, double eta_seconds, std::string_view text, int width);
+std::string BarText(std::string_view title, int64_t done, int64_t total, double eta_seconds, std::string_view text,
+                    int width);
 
 class Progress {
  public:

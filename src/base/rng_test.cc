@@ -33,7 +33,8 @@ TEST(Rng, StreamsSeedsAndIndicesDiffer) {
   std::set<uint64_t> first;
   for (uint64_t seed = 0; seed < 20; ++seed) {
     for (uint32_t stream = 1; stream <= 7; ++stream) {
-      for (uint64_t index = 0; index < 5; ++index) first.insert(Rng(seed, static_cast<Stream>(stream), index).NextU64());
+      for (uint64_t index = 0; index < 5; ++index)
+        first.insert(Rng(seed, static_cast<Stream>(stream), index).NextU64());
       first.insert(static_cast<uint64_t>(UniformAt(seed, static_cast<Stream>(stream), 0, 0, 0, 0) * 0x1p24f) << 40);
     }
   }

@@ -90,8 +90,8 @@ TEST(Progress, OneLineAStepWithoutATerminal) {
   recorder.now = 60;
   progress.Update(20, "reward 0.3");
   progress.Finish("reward 0.3");
-  EXPECT_EQ(recorder.lines, (std::vector<std::string>{"zero 10/20  reward 0.1", "zero 15/20  ETA 0:30  reward 0.2", "zero 20/20  reward 0.3",
-                                                      "zero: reward 0.3  (1:00)"}));
+  EXPECT_EQ(recorder.lines, (std::vector<std::string>{"zero 10/20  reward 0.1", "zero 15/20  ETA 0:30  reward 0.2",
+                                                      "zero 20/20  reward 0.3", "zero: reward 0.3  (1:00)"}));
   EXPECT_TRUE(recorder.statuses.empty());
 }
 

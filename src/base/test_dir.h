@@ -52,7 +52,8 @@ inline ChildResult RunInChild(const std::function<std::string()>& function) {
   close(ends[1]);
   ChildResult result;
   char block[4096];
-  for (ssize_t got = 0; (got = read(ends[0], block, sizeof(block))) > 0;) result.text.append(block, static_cast<size_t>(got));
+  for (ssize_t got = 0; (got = read(ends[0], block, sizeof(block))) > 0;)
+    result.text.append(block, static_cast<size_t>(got));
   close(ends[0]);
   int status = 0;
   waitpid(child, &status, 0);

@@ -1,6 +1,7 @@
-// One job at a time is published in state_: generation (high 48 bits), open flag, number of workers inside. A worker enters
-// only while the job is open, so the caller never waits for a worker that slept through the job: it closes the job when no
-// task is left and waits for those inside. Idle workers spin for kSpin, since tasks come in quick succession, then sleep.
+// One job at a time is published in state_: generation (high 48 bits), open flag, number of workers inside. A worker
+// enters only while the job is open, so the caller never waits for a worker that slept through the job: it closes the
+// job when no task is left and waits for those inside. Idle workers spin for kSpin, since tasks come in quick
+// succession, then sleep.
 #include "base/threads.h"
 
 #include <sched.h>
@@ -115,7 +116,8 @@ struct ThreadPool::Impl {
     SetFloatMode();
     uint64_t seen = 0;
     for (;;) {
-      const uint32_t ticket = wake.load(std::memory_order_acquire);  // before the looks below, so that no change is slept through
+      const uint32_t ticket =
+          wake.load(std::memory_order_acquire);  // before the looks below, so that no change is slept through
       if (stop.load(std::memory_order_acquire)) return;
       if (Enter(&seen)) {
         RunTasks(worker);

@@ -92,7 +92,8 @@ TEST(ThreadPool, ExceptionReachesTheCallerAndThePoolGoesOn) {
 }
 
 TEST(ThreadPool, NestedCallIsABug) {
-  const CheckHandler previous = SetCheckHandler([](const char*, int, const std::string& message) { throw std::logic_error(message); });
+  const CheckHandler previous =
+      SetCheckHandler([](const char*, int, const std::string& message) { throw std::logic_error(message); });
   ThreadPool pool(2);
   EXPECT_THROW(pool.ParallelFor(4, [&](int64_t, int) { pool.ParallelFor(4, [](int64_t, int) {}); }), std::logic_error);
   EXPECT_THROW(ThreadPool(0), std::logic_error);
@@ -112,7 +113,8 @@ TEST(ThreadPool, WorkersFlushDenormals) {
       volatile float tiny = std::numeric_limits<float>::min();
       result[static_cast<size_t>(worker)] = tiny * 0.5f;
     });
-  }).join();
+  })
+      .join();
   EXPECT_EQ(result[0], 0.0f);
   EXPECT_EQ(result[1], 0.0f);
 #endif

@@ -10,8 +10,8 @@
 #include <vector>
 
 #define TOML_EXCEPTIONS 1  // caught below; the path of toml++ without them is less travelled
-// toml++ 3.3 asserts that a table name begins with a key character before it checks that ("[!]"), and with NDEBUG it tells clang to
-// assume it. Assertions that do nothing leave the check to give the error.
+// toml++ 3.3 asserts that a table name begins with a key character before it checks that ("[!]"), and with NDEBUG it
+// tells clang to assume it. Assertions that do nothing leave the check to give the error.
 #undef NDEBUG
 #define TOML_ASSERT(expr) static_cast<void>(0)
 #define TOML_ENABLE_FORMATTERS 0
@@ -35,7 +35,8 @@ class Converter {
   Result<ordered_json> Convert(const toml::node& node, int depth) {
     if (depth > kMaxDepth) return Fail(node, fmt::format("nested deeper than {} levels", kMaxDepth));
     switch (node.type()) {
-      case toml::node_type::table: return Table(*node.as_table(), depth);
+      case toml::node_type::table:
+        return Table(*node.as_table(), depth);
       case toml::node_type::array: {
         ordered_json array = ordered_json::array();
         for (const toml::node& item : *node.as_array()) {
@@ -44,13 +45,17 @@ class Converter {
         }
         return array;
       }
-      case toml::node_type::string: return ordered_json(node.as_string()->get());
-      case toml::node_type::integer: return ordered_json(node.as_integer()->get());
-      case toml::node_type::boolean: return ordered_json(node.as_boolean()->get());
+      case toml::node_type::string:
+        return ordered_json(node.as_string()->get());
+      case toml::node_type::integer:
+        return ordered_json(node.as_integer()->get());
+      case toml::node_type::boolean:
+        return ordered_json(node.as_boolean()->get());
       case toml::node_type::floating_point:
         if (!std::isfinite(node.as_floating_point()->get())) return Fail(node, "a finite number is wanted");
         return ordered_json(node.as_floating_point()->get());
-      default: return Fail(node, "dates and times are not used here; write text in quotes");
+      default:
+        return Fail(node, "dates and times are not used here; write text in quotes");
     }
   }
 
@@ -84,8 +89,8 @@ class Converter {
   std::string_view where_;
 };
 
-// What toml++ 3.3 does not survive, found before it sees the text. Strings and comments are stepped over; where they are
-// malformed the walk may lose its way, but toml++ stops there with an error, so what follows does not matter.
+// What toml++ 3.3 does not survive, found before it sees the text. Strings and comments are stepped over; where they
+// are malformed the walk may lose its way, but toml++ stops there with an error, so what follows does not matter.
 //   Non-ASCII characters outside strings and comments (never valid) reach code it believes unreachable.
 //   Keys of thousands of dots build tables that are destroyed by recursion.
 struct Trouble {
@@ -108,9 +113,11 @@ Trouble FindTrouble(std::string_view text) {
         if (c == '"' && text[i] == '\\') ++i;
       }
       i = std::min(i + quotes.size(), text.size());
-      for (int extra = 0; multi_line && extra < 2 && i < text.size() && text[i] == c; ++extra) ++i;  // two quotes before the closing three
+      for (int extra = 0; multi_line && extra < 2 && i < text.size() && text[i] == c; ++extra)
+        ++i;  // two quotes before the closing three
     } else {
-      if (static_cast<unsigned char>(c) >= 0x80) return {i, "a character outside quotes that only text in quotes may have"};
+      if (static_cast<unsigned char>(c) >= 0x80)
+        return {i, "a character outside quotes that only text in quotes may have"};
       if (c == '\n' || c == '=' || c == ',' || c == '[' || c == '{') dots = 0;
       if (c == '.' && ++dots > kMaxDots) return {i, "a key with more than 1000 dots"};
       ++i;

@@ -1,4 +1,5 @@
-// TOML text to a JSON value, keys in the order of the file. Dates and non-finite numbers are refused: nothing here uses them.
+// TOML text to a JSON value, keys in the order of the file. Dates and non-finite numbers are refused: nothing here uses
+// them.
 #pragma once
 
 #include <string>

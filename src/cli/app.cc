@@ -49,7 +49,8 @@ Error UnknownCommand(const std::vector<Command>& commands, const std::string& na
   for (const Command& command : commands) names.push_back(command.name);
   const std::string nearest = NearestName(name, names);
   return Error{ErrorCode::kUsage, fmt::format("unknown command {}; {}", Quote(name),
-                                              nearest.empty() ? "'r1 --help' lists the commands" : fmt::format("did you mean '{}'?", nearest))};
+                                              nearest.empty() ? "'r1 --help' lists the commands"
+                                                              : fmt::format("did you mean '{}'?", nearest))};
 }
 
 std::string CommandLine(const std::vector<std::string>& words) {
@@ -59,11 +60,13 @@ std::string CommandLine(const std::vector<std::string>& words) {
 }
 
 bool AsksForHelp(const std::vector<std::string>& words) {
-  return std::any_of(words.begin(), words.end(), [](const std::string& word) { return word == "--help" || word == "-h"; });
+  return std::any_of(words.begin(), words.end(),
+                     [](const std::string& word) { return word == "--help" || word == "-h"; });
 }
 
 // Dotted names of a file's keys that are settings.
-void CollectGiven(const nlohmann::ordered_json& table, const std::string& prefix, const FieldList& fields, std::vector<std::string>* given) {
+void CollectGiven(const nlohmann::ordered_json& table, const std::string& prefix, const FieldList& fields,
+                  std::vector<std::string>* given) {
   for (const auto& [key, value] : table.items()) {
     if (value.is_object()) {
       CollectGiven(value, prefix + key + ".", fields, given);
@@ -146,7 +149,8 @@ int Help(const std::vector<Command>& commands, const std::vector<std::string>& w
 
 int Dispatch(const std::vector<std::string>& words) {
   const std::vector<Command> commands = AllCommands();
-  const bool json = std::any_of(words.begin(), words.end(), [](const std::string& w) { return w == "--json" || w == "--json=true"; });
+  const bool json =
+      std::any_of(words.begin(), words.end(), [](const std::string& w) { return w == "--json" || w == "--json=true"; });
   if (words.empty()) {
     PrintError(OverviewText(commands, TerminalWidth()));
     return static_cast<int>(ErrorCode::kUsage);
@@ -158,19 +162,25 @@ int Dispatch(const std::vector<std::string>& words) {
   const Command* command = FindCommand(commands, effective[0]);
   if (command == nullptr) {
     const bool option = first.rfind("-", 0) == 0;
-    return ReportError("r1", option ? Error{ErrorCode::kUsage, fmt::format("the command comes before its options: found {} first; 'r1 --help' lists the commands",
-                                                                           Quote(first))}
-                                    : UnknownCommand(commands, first),
-                       json);
+    return ReportError(
+        "r1",
+        option
+            ? Error{ErrorCode::kUsage,
+                    fmt::format("the command comes before its options: found {} first; 'r1 --help' lists the commands",
+                                Quote(first))}
+            : UnknownCommand(commands, first),
+        json);
   }
   const std::string who = "r1 " + command->name;
   try {
     const Result<int> code = RunCommand(*command, effective);
     return code.ok() ? *code : ReportError(who, code.error(), json);
   } catch (const std::bad_alloc&) {
-    return ReportError(who, Error{ErrorCode::kTryAgain, "out of memory: close other programs, or use a smaller model or batch"}, json);
+    return ReportError(
+        who, Error{ErrorCode::kTryAgain, "out of memory: close other programs, or use a smaller model or batch"}, json);
   } catch (const std::exception& error) {
-    return ReportError(who, Error{ErrorCode::kInternal, fmt::format("this is a bug, please report it: {}", error.what())}, json);
+    return ReportError(
+        who, Error{ErrorCode::kInternal, fmt::format("this is a bug, please report it: {}", error.what())}, json);
   }
 }
 
@@ -182,7 +192,9 @@ int RunApp(const std::vector<std::string>& words) {
   const bool flushed = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
   if (flushed || code != 0) return code;
   // A reader that went away ("| head") knows; a full disk does not.
-  if (errno != EPIPE) PrintError(fmt::format("r1: error: cannot write to standard output: {}", errno != 0 ? std::strerror(errno) : "write failed"));
+  if (errno != EPIPE)
+    PrintError(fmt::format("r1: error: cannot write to standard output: {}",
+                           errno != 0 ? std::strerror(errno) : "write failed"));
   return static_cast<int>(ErrorCode::kIo);
 }
 

@@ -1,5 +1,5 @@
-// The program: finds the command, fills in its settings (default < --config < command line), runs it, and turns errors into
-// messages and exit codes:
+// The program: finds the command, fills in its settings (default < --config < command line), runs it, and turns errors
+// into messages and exit codes:
 //   standard error:  r1 COMMAND: error: MESSAGE
 //   with --json also, on standard output:  {"error": {"code": 64, "message": "..."}}
 #pragma once

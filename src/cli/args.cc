@@ -30,7 +30,8 @@ bool IsBool(const Field& field) { return std::holds_alternative<bool*>(field.val
 // The state of one reading, word by word.
 class Reader {
  public:
-  Reader(const Command& command, const FieldList& fields, const std::vector<std::string>& words) : command_(command), fields_(fields), words_(words) {}
+  Reader(const Command& command, const FieldList& fields, const std::vector<std::string>& words)
+      : command_(command), fields_(fields), words_(words) {}
 
   Result<Arguments> Read() {
     bool options_ended = false;
@@ -56,10 +57,13 @@ class Reader {
 
   Status ReadOption(const std::string& word) {
     if (word[1] != '-' && word != "-h") {
-      return Usage(fmt::format("unknown option {}; options are written with two dashes, see 'r1 {} --help'", Quote(word), command_.name));
+      return Usage(fmt::format("unknown option {}; options are written with two dashes, see 'r1 {} --help'",
+                               Quote(word), command_.name));
     }
     const size_t equals = word.find('=');
-    const std::string name = word == "-h" ? "help" : Underscored(std::string_view(word).substr(2, equals == std::string::npos ? equals : equals - 2));
+    const std::string name =
+        word == "-h" ? "help"
+                     : Underscored(std::string_view(word).substr(2, equals == std::string::npos ? equals : equals - 2));
     const bool has_value = equals != std::string::npos;
     const std::string value = has_value ? word.substr(equals + 1) : "";
     const std::vector<CommonOption> common = CommonOptionsOf(command_);
@@ -132,12 +136,14 @@ class Reader {
     const std::vector<Positional>& wanted = command_.positionals;
     for (size_t i = 0; i < wanted.size(); ++i) {
       if (wanted[i].required && i >= given.size()) {
-        return Usage(fmt::format("{} is missing: {}; see 'r1 {} --help'", wanted[i].name, wanted[i].help, command_.name));
+        return Usage(
+            fmt::format("{} is missing: {}; see 'r1 {} --help'", wanted[i].name, wanted[i].help, command_.name));
       }
     }
     const bool open_ended = !wanted.empty() && wanted.back().many;
     if (given.size() > wanted.size() && !open_ended) {
-      return Usage(fmt::format("unexpected argument {}; see 'r1 {} --help'", Quote(given[wanted.size()]), command_.name));
+      return Usage(
+          fmt::format("unexpected argument {}; see 'r1 {} --help'", Quote(given[wanted.size()]), command_.name));
     }
     for (size_t i = 0; i < given.size(); ++i) {
       const Positional& positional = wanted[std::min(i, wanted.size() - 1)];
@@ -162,11 +168,15 @@ class Reader {
 std::vector<CommonOption> CommonOptionsOf(const Command& command) {
   std::vector<CommonOption> options;
   if (command.fields && !command.more_fields) {
-    options.push_back({"config", "FILE", "settings from a TOML or JSON file; the command line wins over it; may be repeated"});
+    options.push_back(
+        {"config", "FILE", "settings from a TOML or JSON file; the command line wins over it; may be repeated"});
   }
-  if (command.fields || command.dry_run) options.push_back({"dry-run", "", "print the settings that would be used, and stop"});
-  if (command.reports) options.push_back({"json", "", "print one JSON document to standard output; messages go to standard error"});
-  options.push_back({"log-level", "debug|info|warn|error", "least important messages to show on standard error (default info)"});
+  if (command.fields || command.dry_run)
+    options.push_back({"dry-run", "", "print the settings that would be used, and stop"});
+  if (command.reports)
+    options.push_back({"json", "", "print one JSON document to standard output; messages go to standard error"});
+  options.push_back(
+      {"log-level", "debug|info|warn|error", "least important messages to show on standard error (default info)"});
   options.push_back({"help", "", "print this page"});
   return options;
 }
@@ -177,7 +187,8 @@ Result<Field> ResolveOption(const Command& command, const FieldList& fields, std
   std::vector<const Field*> matches;
   for (const Field& field : fields) {
     const std::string full = Underscored(field.name);
-    if (full.size() > end.size() && full.compare(full.size() - end.size(), end.size(), end) == 0) matches.push_back(&field);
+    if (full.size() > end.size() && full.compare(full.size() - end.size(), end.size(), end) == 0)
+      matches.push_back(&field);
   }
   if (matches.size() == 1) return *matches[0];
   if (matches.size() > 1) {
@@ -191,7 +202,8 @@ Result<Field> ResolveOption(const Command& command, const FieldList& fields, std
   std::string nearest = NearestName(name, names);
   if (nearest.empty()) {  // a slip in the end of a dotted name
     std::vector<std::string> ends;
-    for (const std::string& full : names) ends.push_back(full.substr(full.rfind('.') == std::string::npos ? 0 : full.rfind('.') + 1));
+    for (const std::string& full : names)
+      ends.push_back(full.substr(full.rfind('.') == std::string::npos ? 0 : full.rfind('.') + 1));
     nearest = NearestName(name, ends);
   }
   return Usage(fmt::format("unknown option {}; {}", Quote("--" + Dashed(name)),
@@ -199,7 +211,8 @@ Result<Field> ResolveOption(const Command& command, const FieldList& fields, std
                                            : fmt::format("did you mean '--{}'?", Dashed(nearest))));
 }
 
-Result<Arguments> ReadArguments(const Command& command, const FieldList& fields, const std::vector<std::string>& words) {
+Result<Arguments> ReadArguments(const Command& command, const FieldList& fields,
+                                const std::vector<std::string>& words) {
   return Reader(command, fields, words).Read();
 }
 
@@ -222,7 +235,8 @@ std::string FirstPositional(const Command& command, const FieldList& fields, con
 
 std::vector<std::string> ChoicesInHelp(std::string_view help) {
   const auto is_word = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+           c == '.';
   };
   for (size_t begin = 0; begin < help.size(); ++begin) {
     if (!is_word(help[begin]) || (begin > 0 && (is_word(help[begin - 1]) || help[begin - 1] == '|'))) continue;
@@ -247,10 +261,14 @@ std::vector<std::string> ChoicesInHelp(std::string_view help) {
 
 bool IsPathField(const Field& field) {
   if (!std::holds_alternative<std::string*>(field.value)) return false;
-  const std::string name = Underscored(field.name.substr(field.name.rfind('.') == std::string::npos ? 0 : field.name.rfind('.') + 1));
-  for (const std::string_view end : {"dir", "path", "file", "folder", "model", "tokenizer", "output", "svg", "resume", "prompts", "data"}) {
+  const std::string name =
+      Underscored(field.name.substr(field.name.rfind('.') == std::string::npos ? 0 : field.name.rfind('.') + 1));
+  for (const std::string_view end :
+       {"dir", "path", "file", "folder", "model", "tokenizer", "output", "svg", "resume", "prompts", "data"}) {
     if (name == end) return true;
-    if (name.size() > end.size() + 1 && name.compare(name.size() - end.size() - 1, std::string::npos, "_" + std::string(end)) == 0) return true;
+    if (name.size() > end.size() + 1 &&
+        name.compare(name.size() - end.size() - 1, std::string::npos, "_" + std::string(end)) == 0)
+      return true;
   }
   return false;
 }

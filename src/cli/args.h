@@ -1,14 +1,15 @@
 // Reads the words after `r1 COMMAND` against the command's settings and positionals.
 //
-//   --name value   --name=value   --flag   --flag=false   --flag false   --no-flag   --   (all that follows is positional)
+//   --name value   --name=value   --flag   --flag=false   --flag false   --no-flag   --   (all that follows is
+//   positional)
 //
 // '-' and '_' are the same. A dotted name may be shortened to its end if only one setting ends so (--learning-rate for
-// --optimizer.learning_rate). Of a setting given twice the later value holds. An unknown name is an error that names the
-// nearest right one.
+// --optimizer.learning_rate). Of a setting given twice the later value holds. An unknown name is an error that names
+// the nearest right one.
 //
-// This is our own reader, not CLI11: the names are known only at run time (they come from the config structs), must also match
-// as keys of the file, with dashes or underscores, and unknown ones need a suggestion; with CLI11 each of these is a
-// callback around it, for 10 s of compile time.
+// This is our own reader, not CLI11: the names are known only at run time (they come from the config structs), must
+// also match as keys of the file, with dashes or underscores, and unknown ones need a suggestion; with CLI11 each of
+// these is a callback around it, for 10 s of compile time.
 #pragma once
 
 #include <string>
@@ -37,14 +38,14 @@ struct Setting {
 
 struct Arguments {
   CommonOptions common;
-  std::vector<Setting> settings;          // in the order given; values not yet parsed
+  std::vector<Setting> settings;  // in the order given; values not yet parsed
   std::vector<std::string> positionals;
 };
 
 // One of the options every command may have, as help and completion list them.
 struct CommonOption {
-  const char* name;     // without dashes
-  const char* value;    // "" for a flag
+  const char* name;   // without dashes
+  const char* value;  // "" for a flag
   const char* help;
 };
 // Those that `command` accepts.
@@ -53,7 +54,8 @@ std::vector<CommonOption> CommonOptionsOf(const Command& command);
 // Checks names and positionals; does not touch the config. With --help nothing that follows is checked.
 Result<Arguments> ReadArguments(const Command& command, const FieldList& fields, const std::vector<std::string>& words);
 
-// The first word that is neither an option nor an option's value, as far as the settings known yet tell; "" if there is none.
+// The first word that is neither an option nor an option's value, as far as the settings known yet tell; "" if there is
+// none.
 std::string FirstPositional(const Command& command, const FieldList& fields, const std::vector<std::string>& words);
 
 // The field an option means: by full name, else by the only name that ends in ".name". Error kUsage says what is near.

@@ -71,7 +71,8 @@ class ArgsTest : public ::testing::Test {
 };
 
 TEST_F(ArgsTest, EveryFormOfAnOption) {
-  ASSERT_EQ(Apply({"r", "--num-generations", "3", "--optimizer.learning_rate=2e-4", "--algorithm=ppo", "--output_dir="}), "");
+  ASSERT_EQ(
+      Apply({"r", "--num-generations", "3", "--optimizer.learning_rate=2e-4", "--algorithm=ppo", "--output_dir="}), "");
   EXPECT_EQ(settings_.num_generations, 3);
   EXPECT_EQ(settings_.optimizer.learning_rate, 2e-4);
   EXPECT_EQ(settings_.algorithm, "ppo");
@@ -113,7 +114,8 @@ TEST_F(ArgsTest, ShortNamesOfNestedSettings) {
 }
 
 TEST_F(ArgsTest, UnknownNamesGetTheNearest) {
-  EXPECT_EQ(Apply({"r", "--num-generatoins=3"}), "unknown option '--num-generatoins'; did you mean '--num-generations'?");
+  EXPECT_EQ(Apply({"r", "--num-generatoins=3"}),
+            "unknown option '--num-generatoins'; did you mean '--num-generations'?");
   EXPECT_EQ(Apply({"r", "--lerning_rate=3"}), "unknown option '--lerning-rate'; did you mean '--learning-rate'?");
   EXPECT_EQ(Apply({"r", "--jsno"}), "unknown option '--jsno'; did you mean '--json'?");
   EXPECT_EQ(Apply({"r", "--zzzzzzzzzzz"}), "unknown option '--zzzzzzzzzzz'; see 'r1 try --help'");
@@ -122,7 +124,8 @@ TEST_F(ArgsTest, UnknownNamesGetTheNearest) {
 
 TEST_F(ArgsTest, MissingValues) {
   EXPECT_EQ(Apply({"r", "--num-generations"}), "--num-generations needs a value: --num-generations=VALUE");
-  EXPECT_EQ(Apply({"r", "--num-generations", "--json"}), "--num-generations needs a value: --num-generations=VALUE (found '--json' instead)");
+  EXPECT_EQ(Apply({"r", "--num-generations", "--json"}),
+            "--num-generations needs a value: --num-generations=VALUE (found '--json' instead)");
   EXPECT_EQ(Apply({"r", "--config"}), "--config needs FILE: --config=VALUE");
 }
 
@@ -163,7 +166,9 @@ TEST_F(ArgsTest, TextFromOutsideCannotForgeLines) {
 }
 
 TEST_F(ArgsTest, FirstPositional) {
-  const auto first = [&](const std::vector<std::string>& words) { return FirstPositional(command_, command_.fields(), words); };
+  const auto first = [&](const std::vector<std::string>& words) {
+    return FirstPositional(command_, command_.fields(), words);
+  };
   EXPECT_EQ(first({"recipe", "--num-generations", "3"}), "recipe");
   EXPECT_EQ(first({"--num-generations", "3", "recipe"}), "recipe");
   EXPECT_EQ(first({"--num-generations=3", "--stream", "--json", "recipe"}), "recipe");

@@ -1,7 +1,7 @@
 // r1 bench: how fast this machine trains and samples, beside the machine's own peak measured in the same run.
 //
-// Arithmetic per token: 2 x (matrix elements a token is multiplied with) forward, 6 x with backward and update; attention scores
-// are not counted. Medians of the repetitions; the best stands beside them.
+// Arithmetic per token: 2 x (matrix elements a token is multiplied with) forward, 6 x with backward and update;
+// attention scores are not counted. Medians of the repetitions; the best stands beside them.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -63,9 +63,9 @@ struct Measurement {
   std::string name;
   double per_second = 0;  // of `unit`
   std::string unit;
-  double gflops = 0;      // 0: not a matter of arithmetic
-  double seconds = 0;     // of one repetition, median
-  double best = 0;        // seconds of the fastest repetition
+  double gflops = 0;   // 0: not a matter of arithmetic
+  double seconds = 0;  // of one repetition, median
+  double best = 0;     // seconds of the fastest repetition
 };
 
 struct Times {
@@ -103,11 +103,17 @@ Measurement MeasurePeak(ThreadPool& pool, int64_t repetitions) {
   const Times times = Measure(repetitions, [&] {
     pool.ParallelFor(pool.threads(), [&](int64_t i, int) {
       Operands& o = operands[static_cast<size_t>(i)];
-      for (int64_t round = 0; round < kRounds; ++round) table.gemm({o.a.data(), kK, o.b.data(), o.c.data(), kN, kM, kN, kK, false});
+      for (int64_t round = 0; round < kRounds; ++round)
+        table.gemm({o.a.data(), kK, o.b.data(), o.c.data(), kN, kM, kN, kK, false});
     });
   });
   const double flops = 2.0 * kM * kN * kK * kRounds * pool.threads();
-  return {"matrix product, in cache", flops / times.median / 1e9, "GFLOP/s", flops / times.median / 1e9, times.median, times.best};
+  return {"matrix product, in cache",
+          flops / times.median / 1e9,
+          "GFLOP/s",
+          flops / times.median / 1e9,
+          times.median,
+          times.best};
 }
 
 // Copies a block much larger than any cache; reads and writes are counted.
@@ -127,11 +133,15 @@ Measurement MeasureMemory(ThreadPool& pool, int64_t repetitions) {
 class ModelBench {
  public:
   ModelBench(const BenchConfig& config, Model& model, ThreadPool& pool)
-      : config_(config), model_(model), pool_(pool), matmul_(static_cast<double>(CountParams(model.config()).active_matmul)) {}
+      : config_(config),
+        model_(model),
+        pool_(pool),
+        matmul_(static_cast<double>(CountParams(model.config()).active_matmul)) {}
 
   Measurement Train() {
     std::vector<std::vector<int32_t>> tokens;
-    for (int64_t i = 0; i < config_.batch_size; ++i) tokens.push_back(RandomTokens(static_cast<uint64_t>(i), config_.sequence_length + 1));
+    for (int64_t i = 0; i < config_.batch_size; ++i)
+      tokens.push_back(RandomTokens(static_cast<uint64_t>(i), config_.sequence_length + 1));
     std::vector<TrainSequence> sequences;
     for (const std::vector<int32_t>& t : tokens) sequences.push_back({t.data(), static_cast<int64_t>(t.size()), 1});
     OptimizerConfig optimizer;
@@ -141,7 +151,9 @@ class ModelBench {
     const float weight = static_cast<float>(-1.0 / count);
     int64_t step = 0;
     const Times times = Measure(config_.repetitions, [&] {
-      trainer.Step(step++, int64_t{1} << 20, sequences, {}, [&](int, const MicroBatch& micro, LogProbs& logp) { std::fill(logp.dlogp, logp.dlogp + micro.rows, weight); });
+      trainer.Step(step++, int64_t{1} << 20, sequences, {}, [&](int, const MicroBatch& micro, LogProbs& logp) {
+        std::fill(logp.dlogp, logp.dlogp + micro.rows, weight);
+      });
     });
     return Tokens(fmt::format("training step, {} x {}", config_.batch_size, config_.sequence_length), count, 6, times);
   }
@@ -164,7 +176,8 @@ class ModelBench {
       if (!results.ok()) failed = results.error();
     });
     if (!failed.ok()) return failed.error();
-    return Tokens(fmt::format("rollout, {} sequences, {} + {} tokens", config_.sequences, config_.prompt_length, config_.new_tokens),
+    return Tokens(fmt::format("rollout, {} sequences, {} + {} tokens", config_.sequences, config_.prompt_length,
+                              config_.new_tokens),
                   static_cast<double>(config_.sequences * config_.new_tokens), 2, times);
   }
 
@@ -176,7 +189,9 @@ class ModelBench {
     return tokens;
   }
   Measurement Tokens(std::string name, double tokens, double flops_per_element, const Times& times) const {
-    return {std::move(name), tokens / times.median, "tokens/s", flops_per_element * matmul_ * tokens / times.median / 1e9, times.median, times.best};
+    return {std::move(name), tokens / times.median,
+            "tokens/s",      flops_per_element * matmul_ * tokens / times.median / 1e9,
+            times.median,    times.best};
   }
 
   const BenchConfig& config_;
@@ -192,7 +207,8 @@ Result<int> Run(const BenchConfig& config, const Invocation& invocation) {
   R1_ASSIGN(ModelConfig shape, ModelPreset(config.preset));
   constexpr int64_t kVocabulary = 512;  // of presets that take it from a tokenizer
   if (shape.vocab_size == 0) shape.vocab_size = kVocabulary;
-  shape.max_position_embeddings = std::max({shape.max_position_embeddings, config.sequence_length, config.prompt_length + config.new_tokens});
+  shape.max_position_embeddings =
+      std::max({shape.max_position_embeddings, config.sequence_length, config.prompt_length + config.new_tokens});
   R1_TRY(ValidateModelConfig(shape, "preset " + config.preset));
   InstallInterruptHandler();
   Model model(shape, true);
@@ -212,14 +228,21 @@ Result<int> Run(const BenchConfig& config, const Invocation& invocation) {
   if (work == "all") R1_TRY(add("memory", [&] { return MeasureMemory(*pool, config.repetitions); }));
   if (work == "all" || work == "train") R1_TRY(add("training", [&] { return bench.Train(); }));
   if (work == "all" || work == "rollout") R1_TRY(add("rollouts", [&] { return bench.Rollout(); }));
-  if (work != "gemm") R1_TRY(add("the machine's arithmetic again", [&] { return MeasurePeak(*pool, config.repetitions); }));
+  if (work != "gemm")
+    R1_TRY(add("the machine's arithmetic again", [&] { return MeasurePeak(*pool, config.repetitions); }));
   if (Interrupted()) return Error{ErrorCode::kInterrupted, "interrupted"};
   const double peak = results[0].gflops;
   const ParamCounts counts = CountParams(shape);
   if (invocation.json) {
     nlohmann::ordered_json list = nlohmann::ordered_json::array();
     for (const Measurement& m : results) {
-      list.push_back({{"name", m.name}, {"per_second", m.per_second}, {"unit", m.unit}, {"gflops", m.gflops}, {"share_of_peak", m.gflops / peak}, {"seconds", m.seconds}, {"best_seconds", m.best}});
+      list.push_back({{"name", m.name},
+                      {"per_second", m.per_second},
+                      {"unit", m.unit},
+                      {"gflops", m.gflops},
+                      {"share_of_peak", m.gflops / peak},
+                      {"seconds", m.seconds},
+                      {"best_seconds", m.best}});
     }
     PrintJson({{"preset", config.preset},
                {"parameters", counts.total},
@@ -229,14 +252,19 @@ Result<int> Run(const BenchConfig& config, const Invocation& invocation) {
                {"results", list}});
     return 0;
   }
-  Print(fmt::format("{}: {} parameters, {} used for a token; {} thread{}, {}\n\n", config.preset, CountText(counts.total), CountText(counts.active), pool->threads(),
-                    pool->threads() == 1 ? "" : "s", kernels::Kernels().isa));
+  Print(fmt::format("{}: {} parameters, {} used for a token; {} thread{}, {}\n\n", config.preset,
+                    CountText(counts.total), CountText(counts.active), pool->threads(), pool->threads() == 1 ? "" : "s",
+                    kernels::Kernels().isa));
   std::vector<std::vector<std::string>> rows = {{"what", "speed", "best", "arithmetic", "of the peak"}};
   for (const Measurement& m : results) {
     const bool tokens = m.unit == "tokens/s";
-    rows.push_back({m.name, tokens ? CountText(static_cast<int64_t>(m.per_second)) + " tokens/s" : fmt::format("{:.1f} {}", m.per_second, m.unit),
-                    tokens ? CountText(static_cast<int64_t>(m.per_second * m.seconds / m.best)) : fmt::format("{:.1f}", m.per_second * m.seconds / m.best),
-                    tokens ? fmt::format("{:.1f} GFLOP/s", m.gflops) : "", m.gflops > 0 ? fmt::format("{:.0f} %", 100 * m.gflops / peak) : ""});
+    rows.push_back({m.name,
+                    tokens ? CountText(static_cast<int64_t>(m.per_second)) + " tokens/s"
+                           : fmt::format("{:.1f} {}", m.per_second, m.unit),
+                    tokens ? CountText(static_cast<int64_t>(m.per_second * m.seconds / m.best))
+                           : fmt::format("{:.1f}", m.per_second * m.seconds / m.best),
+                    tokens ? fmt::format("{:.1f} GFLOP/s", m.gflops) : "",
+                    m.gflops > 0 ? fmt::format("{:.0f} %", 100 * m.gflops / peak) : ""});
   }
   Print(ColumnsText(rows, 2));
   return 0;
@@ -250,13 +278,17 @@ Command BenchCommand() {
   command.group = "This machine and this program";
   command.summary = "measure how fast this machine trains and samples, as a share of its own peak";
   command.description =
-      "Measures a training step and a rollout (many completions of one prompt) of a model with random weights, and sets the arithmetic done "
-      "beside the peak that this machine reaches, in the same run, in a product that stays in its cache. Arithmetic is that of the matrix "
-      "elements a token is multiplied with: 6 operations each in training, 2 in sampling; attention scores are not counted. Close other "
+      "Measures a training step and a rollout (many completions of one prompt) of a model with random weights, and "
+      "sets the arithmetic done "
+      "beside the peak that this machine reaches, in the same run, in a product that stays in its cache. Arithmetic is "
+      "that of the matrix "
+      "elements a token is multiplied with: 6 operations each in training, 2 in sampling; attention scores are not "
+      "counted. Close other "
       "programs first.";
-  command.examples = {{"r1 bench", "both, one core, the small dense shape"},
-                      {"r1 bench rollout --preset A --json", "64 completions of 128 tokens, a larger shape, for a script"},
-                      {"r1 bench train --preset mini-v3 --threads 0", "the demonstration's model on all cores"}};
+  command.examples = {
+      {"r1 bench", "both, one core, the small dense shape"},
+      {"r1 bench rollout --preset A --json", "64 completions of 128 tokens, a larger shape, for a script"},
+      {"r1 bench train --preset mini-v3 --threads 0", "the demonstration's model on all cores"}};
   command.positionals = {{"WORK", "what to measure", false, false, {"all", "gemm", "train", "rollout"}}};
   command.reports = true;
   Bind(command, Run);

@@ -1,8 +1,9 @@
-// What a command of r1 is: one entry of one table (commands.h) from which the command line is read, --help is written, shell
-// completion is generated and the work is started. A command file fills in one Command and contains its run function.
+// What a command of r1 is: one entry of one table (commands.h) from which the command line is read, --help is written,
+// shell completion is generated and the work is started. A command file fills in one Command and contains its run
+// function.
 //
-// Settings are the fields of the command's config struct (base/fields.h). They take their values in this order, later wins:
-// default < --config file < command line.
+// Settings are the fields of the command's config struct (base/fields.h). They take their values in this order, later
+// wins: default < --config file < command line.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +20,10 @@ namespace r1::cli {
 
 // An argument without a name. Required ones come first; only the last may be `many`.
 struct Positional {
-  std::string name;                  // as shown in the usage line, e.g. "RUN"
+  std::string name;  // as shown in the usage line, e.g. "RUN"
   std::string help;
   bool required = true;
-  bool many = false;                 // takes all that remain
+  bool many = false;                      // takes all that remain
   std::vector<std::string> choices = {};  // if not empty, the only values allowed
 };
 
@@ -38,8 +39,8 @@ struct Invocation {
   std::vector<std::string> given;         // names of the settings that a file or the command line set, in order
   // Settings of `more_fields` from the command line: full name and text, in order.
   std::vector<std::pair<std::string, std::string>> overrides;
-  std::string command_line;               // the whole line, quoted for a POSIX shell
-  bool json = false;                      // stdout must be exactly one JSON document
+  std::string command_line;  // the whole line, quoted for a POSIX shell
+  bool json = false;         // stdout must be exactly one JSON document
 };
 
 struct Command {
@@ -49,7 +50,7 @@ struct Command {
   std::string description;  // paragraphs for --help, separated by empty lines
   std::vector<Example> examples;
   std::vector<Positional> positionals;
-  bool reports = false;     // offers --json
+  bool reports = false;               // offers --json
   std::function<FieldList()> fields;  // the same storage at each call; null if there are no settings
   // Further settings that depend on the first positional (those of a recipe's stages). Their values are not stored but
   // handed over as Invocation::overrides; null if there are none.

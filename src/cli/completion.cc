@@ -18,9 +18,12 @@ Command CompletionCommand() {
   command.name = "completion";
   command.group = "This machine and this program";
   command.summary = "print the script with which a shell completes r1 commands and options";
-  command.description = "Put the line of the example into the start file of your shell (~/.bashrc, ~/.zshrc, ~/.config/fish/config.fish).";
-  command.examples = {{"source <(r1 completion bash)", "complete in this bash from now on; zsh is the same with its own name"},
-                      {"r1 completion fish | source", "the same in fish"}};
+  command.description =
+      "Put the line of the example into the start file of your shell (~/.bashrc, ~/.zshrc, "
+      "~/.config/fish/config.fish).";
+  command.examples = {
+      {"source <(r1 completion bash)", "complete in this bash from now on; zsh is the same with its own name"},
+      {"r1 completion fish | source", "the same in fish"}};
   command.positionals = {{"SHELL", "the shell to write for", true, false, {"bash", "zsh", "fish"}}};
   command.run = Run;
   return command;

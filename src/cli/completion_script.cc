@@ -26,13 +26,15 @@ std::vector<Option> OptionsOf(const Command& command) {
       std::replace(name.begin(), name.end(), '_', '-');
       const bool flag = std::holds_alternative<bool*>(field.value);
       const bool text = std::holds_alternative<std::string*>(field.value);
-      options.push_back({name, field.help, !flag, IsPathField(field), text ? ChoicesInHelp(field.help) : std::vector<std::string>{}});
+      options.push_back(
+          {name, field.help, !flag, IsPathField(field), text ? ChoicesInHelp(field.help) : std::vector<std::string>{}});
       if (flag) options.push_back({"--no-" + name.substr(2), "not: " + field.help, false, false, {}});
     }
   }
   for (const CommonOption& common : CommonOptionsOf(command)) {
     const std::string_view value = common.value;
-    options.push_back({std::string("--") + common.name, common.help, !value.empty(), value == "FILE", ChoicesInHelp(value)});
+    options.push_back(
+        {std::string("--") + common.name, common.help, !value.empty(), value == "FILE", ChoicesInHelp(value)});
   }
   return options;
 }
@@ -61,7 +63,9 @@ std::string BashScript(const std::vector<Command>& commands) {
       "  COMPREPLY=()\n"
       "  if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi\n"
       "  if [[ $COMP_CWORD -eq 1 ]]; then\n"
-      "    COMPREPLY=($(compgen -W '" + names + " --help --version' -- \"$cur\"))\n"
+      "    COMPREPLY=($(compgen -W '" +
+      names +
+      " --help --version' -- \"$cur\"))\n"
       "    return\n"
       "  fi\n"
       "  case ${COMP_WORDS[1]} in\n";
@@ -150,7 +154,8 @@ std::string ZshScript(const std::vector<Command>& commands) {
     for (size_t i = 0; i < command.positionals.size(); ++i) {
       const Positional& positional = command.positionals[i];
       const std::string where = positional.many ? "*" : std::to_string(i + 1);
-      const std::string action = positional.choices.empty() ? "_files" : fmt::format("({})", fmt::join(positional.choices, " "));
+      const std::string action =
+          positional.choices.empty() ? "_files" : fmt::format("({})", fmt::join(positional.choices, " "));
       text += " \\\n        " + SingleQuoted(where + ":" + ZshText(positional.name) + ":" + action, "'\\''");
     }
     text += "\n      ;;\n";
@@ -181,7 +186,8 @@ std::string FishScript(const std::vector<Command>& commands) {
       "# fish completion for r1. To use it now: r1 completion fish | source\n"
       "complete -c r1 -f\n";
   for (const Command& command : commands) {
-    text += fmt::format("complete -c r1 -n __fish_use_subcommand -a {} -d {}\n", command.name, FishText(command.summary));
+    text +=
+        fmt::format("complete -c r1 -n __fish_use_subcommand -a {} -d {}\n", command.name, FishText(command.summary));
   }
   for (const Command& command : commands) {
     const std::string condition = fmt::format("complete -c r1 -n '__fish_seen_subcommand_from {}'", command.name);

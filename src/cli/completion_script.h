@@ -1,4 +1,5 @@
-// Shell completion written from the table of commands and their fields: commands, options, values named in an option's help
+// Shell completion written from the table of commands and their fields: commands, options, values named in an option's
+// help
 // ("grpo|ppo"), file names for path settings, and the choices of positionals.
 #pragma once
 

@@ -1,4 +1,5 @@
-// r1 doctor: what this machine offers, line by line, with a remedy wherever something is missing. Exit 69 if r1 cannot work here.
+// r1 doctor: what this machine offers, line by line, with a remedy wherever something is missing. Exit 69 if r1 cannot
+// work here.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/syscall.h>
@@ -68,8 +69,10 @@ Finding CheckSystem() {
   uname(&system);
   std::string model = CpuInfo("model name");
   if (model.empty()) model = "unnamed processor";
-  Finding finding{"machine", Health::kOk, fmt::format("{}, {} {}, {}", model, system.sysname, system.release, system.machine), ""};
-  finding.values = {{"processor", model}, {"system", system.sysname}, {"release", system.release}, {"machine", system.machine}};
+  Finding finding{"machine", Health::kOk,
+                  fmt::format("{}, {} {}, {}", model, system.sysname, system.release, system.machine), ""};
+  finding.values = {
+      {"processor", model}, {"system", system.sysname}, {"release", system.release}, {"machine", system.machine}};
   return finding;
 }
 
@@ -102,7 +105,8 @@ Finding CheckMemory() {
   Finding finding{"memory", Health::kOk, fmt::format("{} free of {}", BytesText(free), BytesText(total)), ""};
   if (free < 2 * kGigabyte) {
     finding.health = free < kGigabyte / 4 ? Health::kFail : Health::kWarn;
-    finding.remedy = "the built-in demonstration is comfortable with 2 GB free: close other programs or raise the container's limit";
+    finding.remedy =
+        "the built-in demonstration is comfortable with 2 GB free: close other programs or raise the container's limit";
   }
   finding.values = {{"total_bytes", total}, {"free_bytes", free}};
   return finding;
@@ -113,13 +117,15 @@ Finding CheckIsa() {
   for (const char* const* isa = kernels::AvailableIsas(); *isa != nullptr; ++isa) available.emplace_back(*isa);
   const char* forced = std::getenv("R1_ISA");
   const std::string in_use = kernels::Kernels().isa;
-  Finding finding{"instruction set", Health::kOk, fmt::format("{} in use; this machine runs {}", in_use, fmt::join(available, ", ")), ""};
+  Finding finding{"instruction set", Health::kOk,
+                  fmt::format("{} in use; this machine runs {}", in_use, fmt::join(available, ", ")), ""};
   if (forced != nullptr && *forced != '\0' && in_use != available.back()) {
     finding.health = Health::kNote;
     finding.remedy = fmt::format("R1_ISA={} holds back the faster '{}': unset R1_ISA", forced, available.back());
   } else if (available.size() == 1) {
     finding.health = Health::kWarn;
-    finding.remedy = "only the portable code runs here, which is slow; r1 is fast on processors with AVX2, AVX-512 or AMX";
+    finding.remedy =
+        "only the portable code runs here, which is slow; r1 is fast on processors with AVX2, AVX-512 or AMX";
   }
   finding.values = {{"in_use", in_use}, {"available", available}};
   return finding;
@@ -153,7 +159,8 @@ Finding CheckAgreement() {
   Finding finding{"arithmetic", Health::kOk, agreement.text, ""};
   if (!agreement.agree) {
     finding.health = Health::kFail;
-    finding.remedy = "runs would not be exactly repeatable: test the machine's memory and cooling, and report this line";
+    finding.remedy =
+        "runs would not be exactly repeatable: test the machine's memory and cooling, and report this line";
   } else if (agreement.compared < 2) {
     finding.health = Health::kNote;
   }
@@ -164,20 +171,24 @@ Finding CheckAgreement() {
 Finding CheckHugePages() {
   const std::string modes = FirstLine("/sys/kernel/mm/transparent_hugepage/enabled");  // "always [madvise] never"
   const size_t begin = modes.find('['), end = modes.find(']');
-  const std::string mode = begin == std::string::npos || end == std::string::npos ? "unknown" : modes.substr(begin + 1, end - begin - 1);
+  const std::string mode =
+      begin == std::string::npos || end == std::string::npos ? "unknown" : modes.substr(begin + 1, end - begin - 1);
   Finding finding{"huge pages", Health::kOk, mode, ""};
   if (mode == "never" || mode == "unknown") {
     finding.health = Health::kNote;
-    finding.remedy = "a few percent slower without: echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled";
+    finding.remedy =
+        "a few percent slower without: echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled";
   }
   finding.values = {{"mode", mode}};
   return finding;
 }
 
-// Permission bits say too much (root, read-only mounts): make a file without a name, which vanishes with its descriptor.
+// Permission bits say too much (root, read-only mounts): make a file without a name, which vanishes with its
+// descriptor.
 bool CanWriteIn(const std::string& folder) {
   const int fd = open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-  if (fd < 0) return errno == EOPNOTSUPP && access(folder.c_str(), W_OK | X_OK) == 0;  // a file system without such files
+  if (fd < 0)
+    return errno == EOPNOTSUPP && access(folder.c_str(), W_OK | X_OK) == 0;  // a file system without such files
   close(fd);
   return true;
 }
@@ -191,7 +202,9 @@ Finding CheckRunsDir(const std::string& runs_dir) {
   if (!IsDir(there) || !CanWriteIn(there)) {
     finding.health = Health::kFail;
     finding.text = fmt::format("{}: {} {}", runs_dir, there, IsDir(there) ? "cannot be written" : "is not a folder");
-    finding.remedy = fmt::format("choose another folder with --runs-dir here and --output-dir in the commands, or: chmod u+w {}", ShellQuote(there));
+    finding.remedy =
+        fmt::format("choose another folder with --runs-dir here and --output-dir in the commands, or: chmod u+w {}",
+                    ShellQuote(there));
     return finding;
   }
   const Result<int64_t> free = FreeBytes(there);
@@ -203,14 +216,16 @@ Finding CheckRunsDir(const std::string& runs_dir) {
   finding.text = fmt::format("{}: {} free", runs_dir, BytesText(*free));
   if (*free < kGigabyte) {
     finding.health = *free < kGigabyte / 20 ? Health::kFail : Health::kWarn;
-    finding.remedy = "the built-in demonstration is comfortable with 1 GB: free some space or choose another disk with --output-dir";
+    finding.remedy =
+        "the built-in demonstration is comfortable with 1 GB: free some space or choose another disk with --output-dir";
   }
   finding.values["free_bytes"] = *free;
   return finding;
 }
 
 Finding CheckSandbox() {
-  Finding finding{"sandbox", Health::kNote, "not built yet: this version runs no model-written programs, so it needs none", ""};
+  Finding finding{"sandbox", Health::kNote,
+                  "not built yet: this version runs no model-written programs, so it needs none", ""};
   finding.values = {{"tier", nullptr}};
   return finding;
 }
@@ -224,13 +239,16 @@ Finding CheckTerminal() {
   if (locale.empty()) locale = variable("LC_CTYPE");
   if (locale.empty()) locale = variable("LANG");
   std::string folded = locale;
-  std::transform(folded.begin(), folded.end(), folded.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(folded.begin(), folded.end(), folded.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   const bool utf8 = folded.find("utf-8") != std::string::npos || folded.find("utf8") != std::string::npos;
   const bool terminal = isatty(STDERR_FILENO) != 0;
-  Finding finding{"terminal", Health::kOk,
-                  fmt::format("{}, locale {}", terminal ? "progress is shown on one line" : "not a terminal: progress is one line a step",
-                              locale.empty() ? "not set" : locale),
-                  ""};
+  Finding finding{
+      "terminal", Health::kOk,
+      fmt::format("{}, locale {}",
+                  terminal ? "progress is shown on one line" : "not a terminal: progress is one line a step",
+                  locale.empty() ? "not set" : locale),
+      ""};
   if (!utf8) {
     finding.health = Health::kNote;
     finding.remedy = "Chinese words in the traces may not show: export LC_ALL=C.UTF-8";
@@ -240,17 +258,25 @@ Finding CheckTerminal() {
 }
 
 Result<int> Run(const DoctorConfig& config, const Invocation& invocation) {
-  const std::vector<Finding> findings = {CheckSystem(),    CheckBuild(),     CheckCores(),                  CheckMemory(),  CheckIsa(),     CheckAmx(),
-                                         CheckAgreement(), CheckHugePages(), CheckRunsDir(config.runs_dir), CheckSandbox(), CheckTerminal()};
+  const std::vector<Finding> findings = {CheckSystem(),    CheckBuild(),     CheckCores(),
+                                         CheckMemory(),    CheckIsa(),       CheckAmx(),
+                                         CheckAgreement(), CheckHugePages(), CheckRunsDir(config.runs_dir),
+                                         CheckSandbox(),   CheckTerminal()};
   const auto count = [&](Health health) {
-    return std::count_if(findings.begin(), findings.end(), [&](const Finding& finding) { return finding.health == health; });
+    return std::count_if(findings.begin(), findings.end(),
+                         [&](const Finding& finding) { return finding.health == health; });
   };
   const int code = count(Health::kFail) > 0 ? static_cast<int>(ErrorCode::kUnavailable) : 0;
   if (invocation.json) {
     nlohmann::ordered_json checks = nlohmann::ordered_json::array();
     for (const Finding& finding : findings) {
-      const std::string health = finding.health == Health::kFail ? "fail" : kHealthNames[static_cast<int>(finding.health)];
-      checks.push_back({{"name", finding.name}, {"health", health}, {"text", finding.text}, {"remedy", finding.remedy}, {"values", finding.values}});
+      const std::string health =
+          finding.health == Health::kFail ? "fail" : kHealthNames[static_cast<int>(finding.health)];
+      checks.push_back({{"name", finding.name},
+                        {"health", health},
+                        {"text", finding.text},
+                        {"remedy", finding.remedy},
+                        {"values", finding.values}});
     }
     PrintJson({{"ok", code == 0}, {"checks", checks}});
     return code;
@@ -261,9 +287,9 @@ Result<int> Run(const DoctorConfig& config, const Invocation& invocation) {
     if (!finding.remedy.empty()) rows.push_back({"", "", "-> " + finding.remedy});
   }
   Print(ColumnsText(rows, 0));
-  Print(fmt::format("\n{}\n", code != 0                          ? "r1 cannot work here until what is marked FAIL is mended."
+  Print(fmt::format("\n{}\n", code != 0                  ? "r1 cannot work here until what is marked FAIL is mended."
                               : count(Health::kWarn) > 0 ? "r1 works here; see the lines marked warn."
-                                                                 : "r1 works here."));
+                                                         : "r1 works here."));
   return code;
 }
 
@@ -275,9 +301,11 @@ Command DoctorCommand() {
   command.group = "This machine and this program";
   command.summary = "show what this machine offers and what to do about what it lacks";
   command.description =
-      "Looks at processor, memory, instruction sets, disk and terminal, and computes a small product with every instruction set to see "
+      "Looks at processor, memory, instruction sets, disk and terminal, and computes a small product with every "
+      "instruction set to see "
       "that all give the same bits. Changes nothing. Exit code 0 if r1 can work here, 69 if not.";
-  command.examples = {{"r1 doctor", "look at this machine"}, {"r1 doctor --runs-dir /data/runs --json", "look at another disk, for a script"}};
+  command.examples = {{"r1 doctor", "look at this machine"},
+                      {"r1 doctor --runs-dir /data/runs --json", "look at another disk, for a script"}};
   command.reports = true;
   Bind(command, Run);
   return command;

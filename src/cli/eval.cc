@@ -24,9 +24,11 @@ struct EvalCommandConfig {
   template <class V>
   void Fields(V& v) {
     eval.Fields(v);
-    v("seed", seed, "of the random numbers: the same seed gives the same answers, on any machine and with any number of threads");
+    v("seed", seed,
+      "of the random numbers: the same seed gives the same answers, on any machine and with any number of threads");
     v("threads", threads, "threads to compute with; 0: all cores. Changes the speed only");
-    v("output_dir", output_dir, "folder for eval.json (the results) and traces.jsonl (answers to read); if not given, none is written");
+    v("output_dir", output_dir,
+      "folder for eval.json (the results) and traces.jsonl (answers to read); if not given, none is written");
   }
 };
 
@@ -36,8 +38,10 @@ Result<int> Run(const EvalCommandConfig& config, const Invocation& invocation) {
   R1_ASSIGN(const std::unique_ptr<ThreadPool> pool, MakePool(config.threads));
   R1_ASSIGN(const OpenedModel opened, OpenModel(invocation.positionals[0], *pool));
   InstallInterruptHandler();
-  LogInfo(fmt::format("{}: {} held-out problems x {} answers", opened.folder, config.eval.problems, config.eval.samples));
-  R1_ASSIGN(const EvalResult result, EvaluateWorld(opened.model, opened.tokenizer, config.eval, static_cast<uint64_t>(config.seed), *pool));
+  LogInfo(
+      fmt::format("{}: {} held-out problems x {} answers", opened.folder, config.eval.problems, config.eval.samples));
+  R1_ASSIGN(const EvalResult result,
+            EvaluateWorld(opened.model, opened.tokenizer, config.eval, static_cast<uint64_t>(config.seed), *pool));
   if (Interrupted()) return Error{ErrorCode::kInterrupted, "interrupted; nothing was written"};
   nlohmann::ordered_json json = EvalToJson(result);
   json["model"] = opened.folder;
@@ -63,11 +67,15 @@ Command EvalCommand() {
   command.group = "Use a model";
   command.summary = "measure a model on held-out problems: accuracy, majority votes, how it thinks";
   command.description =
-      "Asks a model every one of a fixed list of problems it has never been trained on, several times each. Prints pass@1 (the share of "
-      "right answers) with its standard error over problems, pass@k (right at least once in k), cons@k (the majority of k is "
-      "right), what the thinking looks like, the general tasks of the corpus, and how well the model judges sums it is shown.";
+      "Asks a model every one of a fixed list of problems it has never been trained on, several times each. Prints "
+      "pass@1 (the share of "
+      "right answers) with its standard error over problems, pass@k (right at least once in k), cons@k (the majority "
+      "of k is "
+      "right), what the thinking looks like, the general tasks of the corpus, and how well the model judges sums it is "
+      "shown.";
   command.examples = {{"r1 eval runs/zero/rl", "the newest checkpoint of a stage, 500 problems x 16 answers"},
-                      {"r1 eval runs/zero/pretrain/checkpoint-3200 --problems 100 --samples 64 --json", "the base model, with a vote of 64, for a script"}};
+                      {"r1 eval runs/zero/pretrain/checkpoint-3200 --problems 100 --samples 64 --json",
+                       "the base model, with a vote of 64, for a script"}};
   command.positionals = {{"MODEL", "a model folder, a checkpoint, or a stage folder of a run"}};
   command.reports = true;
   Bind(command, Run);

@@ -35,9 +35,11 @@ struct GenerateConfig {
     sampling.Fields(v);
     v("num_generations", num_generations, "answers to sample");
     v("max_completion_length", max_completion_length, "longest answer, tokens");
-    v("seed", seed, "of the random numbers: the same seed gives the same answers, on any machine and with any number of threads");
+    v("seed", seed,
+      "of the random numbers: the same seed gives the same answers, on any machine and with any number of threads");
     v("stream", stream, "print a single answer word by word as it is sampled");
-    v("as_is", as_is, "the prompt is complete, with its markers (<|begin|><|user|> ... <|assistant|>): put none around it");
+    v("as_is", as_is,
+      "the prompt is complete, with its markers (<|begin|><|user|> ... <|assistant|>): put none around it");
     v("show_thinking", show_thinking, "print what stands between <think> and </think>");
     v("threads", threads, "threads to compute with; 0: all cores. Changes the speed only");
   }
@@ -48,13 +50,16 @@ Status Validate(const GenerateConfig& config) {
   const auto outside = [](const char* name, int64_t value, int64_t low, int64_t high) {
     return Error{ErrorCode::kUsage, fmt::format("--{}: {} is not in {} .. {}", name, value, low, high)};
   };
-  if (config.num_generations < 1 || config.num_generations > 65536) return outside("num-generations", config.num_generations, 1, 65536);
-  if (config.max_completion_length < 1 || config.max_completion_length > (1 << 20)) return outside("max-completion-length", config.max_completion_length, 1, 1 << 20);
+  if (config.num_generations < 1 || config.num_generations > 65536)
+    return outside("num-generations", config.num_generations, 1, 65536);
+  if (config.max_completion_length < 1 || config.max_completion_length > (1 << 20))
+    return outside("max-completion-length", config.max_completion_length, 1, 1 << 20);
   if (config.seed < 0) return Error{ErrorCode::kUsage, "--seed: must be 0 or more"};
   return {};
 }
 
-// Prints tokens as text; keeps back bytes that do not yet make a whole character. Thinking is dim on a terminal, or left out.
+// Prints tokens as text; keeps back bytes that do not yet make a whole character. Thinking is dim on a terminal, or
+// left out.
 class Writer {
  public:
   Writer(const Tokenizer& tokenizer, bool show_thinking)
@@ -94,9 +99,11 @@ class Writer {
     while (done < pending_.size()) {
       const std::string_view rest = std::string_view(pending_).substr(done);
       const int length = Utf8Length(rest);
-      if (length == 0 && rest.size() < 4 && (static_cast<unsigned char>(rest[0]) & 0xc0) == 0xc0) break;  // may still become one
+      if (length == 0 && rest.size() < 4 && (static_cast<unsigned char>(rest[0]) & 0xc0) == 0xc0)
+        break;  // may still become one
       // Control characters of a model's making must not move the terminal.
-      const bool control = length == 1 && static_cast<unsigned char>(rest[0]) < 0x20 && rest[0] != '\n' && rest[0] != '\t';
+      const bool control =
+          length == 1 && static_cast<unsigned char>(rest[0]) < 0x20 && rest[0] != '\n' && rest[0] != '\t';
       Print(length == 0 || control ? std::string_view("\xEF\xBF\xBD") : rest.substr(0, static_cast<size_t>(length)));
       done += static_cast<size_t>(std::max(length, 1));
     }
@@ -113,13 +120,15 @@ class Writer {
 Result<std::string> ReadPrompt(const Invocation& invocation) {
   const bool given = invocation.positionals.size() > 1 && invocation.positionals[1] != "-";
   if (given) return invocation.positionals[1];
-  if (invocation.positionals.size() < 2 && isatty(STDIN_FILENO) != 0) return Error{ErrorCode::kUsage, "PROMPT is missing: give it after the model, or on standard input"};
+  if (invocation.positionals.size() < 2 && isatty(STDIN_FILENO) != 0)
+    return Error{ErrorCode::kUsage, "PROMPT is missing: give it after the model, or on standard input"};
   constexpr size_t kMostBytes = size_t{16} << 20;
   std::string text;
   char buffer[65536];
   for (size_t n; (n = std::fread(buffer, 1, sizeof buffer, stdin)) > 0;) {
     text.append(buffer, n);
-    if (text.size() > kMostBytes) return Error{ErrorCode::kBadInput, "the prompt on standard input is longer than 16 MiB"};
+    if (text.size() > kMostBytes)
+      return Error{ErrorCode::kBadInput, "the prompt on standard input is longer than 16 MiB"};
   }
   while (!text.empty() && text.back() == '\n') text.pop_back();
   return text;
@@ -191,12 +200,17 @@ Command GenerateCommand() {
   command.group = "Use a model";
   command.summary = "print what a model answers to a prompt";
   command.description =
-      "Reads a model folder, a checkpoint, or a stage folder of a run (then its newest checkpoint) and samples answers. The prompt is "
-      "taken as a user's text: whatever it contains, it cannot forge the model's markers. Thinking is shown dim on a terminal.";
+      "Reads a model folder, a checkpoint, or a stage folder of a run (then its newest checkpoint) and samples "
+      "answers. The prompt is "
+      "taken as a user's text: whatever it contains, it cannot forge the model's markers. Thinking is shown dim on a "
+      "terminal.";
   command.examples = {{"r1 generate runs/zero/rl 'pick 14 8 20 3 5 sum 42'", "one answer, word by word"},
-                      {"echo 'pick 14 8 20 3 5 sum 42' | r1 generate runs/zero/rl --temperature 0", "the prompt from standard input, always the likeliest word"},
-                      {"r1 generate runs/zero/rl 'pick 14 8 20 3 5 sum 42' --num-generations 16 --json", "sixteen answers for a script"}};
-  command.positionals = {{"MODEL", "a model folder, a checkpoint, or a stage folder of a run"}, {"PROMPT", "what to ask; '-' or nothing: standard input", false}};
+                      {"echo 'pick 14 8 20 3 5 sum 42' | r1 generate runs/zero/rl --temperature 0",
+                       "the prompt from standard input, always the likeliest word"},
+                      {"r1 generate runs/zero/rl 'pick 14 8 20 3 5 sum 42' --num-generations 16 --json",
+                       "sixteen answers for a script"}};
+  command.positionals = {{"MODEL", "a model folder, a checkpoint, or a stage folder of a run"},
+                         {"PROMPT", "what to ask; '-' or nothing: standard input", false}};
   command.reports = true;
   Bind(command, Run);
   return command;

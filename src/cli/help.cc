@@ -43,7 +43,8 @@ std::string FieldEntry(const Field& field, int width) {
     shown = "none";
   }
   const std::string left = flag && shown == "on" ? "--no-" + name.substr(2) : name + ValueName(field);
-  return Entry(left, fmt::format("{}{} [{}]", left.rfind("--no-", 0) == 0 ? "turn off: " : "", field.help, shown), width);
+  return Entry(left, fmt::format("{}{} [{}]", left.rfind("--no-", 0) == 0 ? "turn off: " : "", field.help, shown),
+               width);
 }
 
 // Settings in the order of the struct, those of one table ("model.") together under its heading, the loose ones first.
@@ -79,7 +80,8 @@ std::string UsageLine(const Command& command, bool has_settings) {
 
 std::string OverviewText(const std::vector<Command>& commands, int width) {
   std::string text =
-      "r1: the DeepSeek-R1 recipe in one program. Trains a language model from nothing, makes it think by reinforcement\n"
+      "r1: the DeepSeek-R1 recipe in one program. Trains a language model from nothing, makes it think by "
+      "reinforcement\n"
       "learning, measures it, and shows what it does.\n\n"
       "Usage: r1 COMMAND [ARGUMENT]... [--option VALUE]...\n";
   std::vector<std::string> groups;
@@ -124,14 +126,17 @@ std::string CommandHelpText(const Command& command, const FieldList& fields, int
   text += SettingsText(fields, width);
   text += "\nCommon options\n";
   for (const CommonOption& option : CommonOptionsOf(command)) {
-    text += Entry(std::string("--") + option.name + (option.value[0] == '\0' ? "" : std::string(" ") + option.value), option.help, width);
+    text += Entry(std::string("--") + option.name + (option.value[0] == '\0' ? "" : std::string(" ") + option.value),
+                  option.help, width);
   }
   if (!fields.empty()) {
     text += "\n" +
-            WrapText("In square brackets: the value if nothing is said. The same names, with underscores, are the keys of the --config file; "
-                     "on the command line dashes and underscores are equal, --name=VALUE is --name VALUE, and --no-name is "
-                     "--name=false.",
-                     columns, 0) +
+            WrapText(
+                "In square brackets: the value if nothing is said. The same names, with underscores, are the keys of "
+                "the --config file; "
+                "on the command line dashes and underscores are equal, --name=VALUE is --name VALUE, and --no-name is "
+                "--name=false.",
+                columns, 0) +
             "\n";
   }
   return text;

@@ -1,4 +1,5 @@
-// r1 inspect: what a model folder or safetensors file holds. Reads headers and the small files; the weights only with --verify.
+// r1 inspect: what a model folder or safetensors file holds. Reads headers and the small files; the weights only with
+// --verify.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -31,13 +32,14 @@ struct InspectConfig {
   template <class V>
   void Fields(V& v) {
     v("tensors", tensors, "list every tensor with its type, shape and size");
-    v("verify", verify, "read all weights: compare every file with the checkpoint's manifest and look for NaN and infinite values");
+    v("verify", verify,
+      "read all weights: compare every file with the checkpoint's manifest and look for NaN and infinite values");
   }
 };
 
 struct Weights {
-  std::vector<SafetensorsFile> files;   // keeps the tensors mapped
-  std::vector<StoredTensor> tensors;    // of all files
+  std::vector<SafetensorsFile> files;  // keeps the tensors mapped
+  std::vector<StoredTensor> tensors;   // of all files
 };
 
 Status AddFile(const std::string& path, Weights* weights) {
@@ -51,11 +53,13 @@ Status AddFile(const std::string& path, Weights* weights) {
 Status AddShards(const std::string& folder, const std::string& index_path, Weights* weights) {
   R1_ASSIGN(const Json index, ReadJsonFile(index_path, kMaxTextBytes));
   const auto map = index.find("weight_map");
-  if (map == index.end() || !map->is_object()) return Error{ErrorCode::kBadInput, fmt::format("{}: no object 'weight_map'", index_path)};
+  if (map == index.end() || !map->is_object())
+    return Error{ErrorCode::kBadInput, fmt::format("{}: no object 'weight_map'", index_path)};
   std::map<std::string, std::string> file_of;
   std::set<std::string> shards;
   for (const auto& [tensor, shard] : map->items()) {
-    if (!shard.is_string()) return Error{ErrorCode::kBadInput, fmt::format("{}: the file of {} is not a text", index_path, Quote(tensor))};
+    if (!shard.is_string())
+      return Error{ErrorCode::kBadInput, fmt::format("{}: the file of {} is not a text", index_path, Quote(tensor))};
     const std::string name = shard.get<std::string>();
     if (name.empty() || name[0] == '.' || name.find_first_of(std::string("/\\\0", 3)) != std::string::npos) {
       return Error{ErrorCode::kBadInput, fmt::format("{}: {} is not a plain file name", index_path, Quote(name))};
@@ -70,14 +74,16 @@ Status AddShards(const std::string& folder, const std::string& index_path, Weigh
       const std::string& name = weights->tensors[i].name;
       const auto entry = file_of.find(name);
       if (entry == file_of.end() || entry->second != shard) {
-        return Error{ErrorCode::kBadInput, fmt::format("{}: holds tensor {} which the index {}", JoinPath(folder, shard), Quote(name),
-                                                       entry == file_of.end() ? "does not name" : "places in " + entry->second)};
+        return Error{ErrorCode::kBadInput,
+                     fmt::format("{}: holds tensor {} which the index {}", JoinPath(folder, shard), Quote(name),
+                                 entry == file_of.end() ? "does not name" : "places in " + entry->second)};
       }
       file_of.erase(entry);
     }
   }
   if (!file_of.empty()) {
-    return Error{ErrorCode::kBadInput, fmt::format("{}: tensor {} is not in {}", index_path, Quote(file_of.begin()->first), file_of.begin()->second)};
+    return Error{ErrorCode::kBadInput, fmt::format("{}: tensor {} is not in {}", index_path,
+                                                   Quote(file_of.begin()->first), file_of.begin()->second)};
   }
   return {};
 }
@@ -89,7 +95,8 @@ Error NotAModel(const std::string& path) {
     hint = fmt::format("; did you mean its newest checkpoint, {}?", checkpoints->back().path);
   } else if (const auto names = ListDir(path); names.ok()) {
     for (const std::string& name : *names) {
-      const auto inner = IsDir(JoinPath(path, name)) ? ListCheckpoints(JoinPath(path, name)) : Result<std::vector<CheckpointRef>>(std::vector<CheckpointRef>{});
+      const auto inner = IsDir(JoinPath(path, name)) ? ListCheckpoints(JoinPath(path, name))
+                                                     : Result<std::vector<CheckpointRef>>(std::vector<CheckpointRef>{});
       if (inner.ok() && !inner->empty()) hint = fmt::format("; it looks like a run: try {}", inner->back().path);
     }
   }
@@ -110,10 +117,27 @@ OrderedJson Architecture(const Json& config, const std::string& path) {
   OrderedJson out;
   out["model_type"] = TextOr(config, "model_type", "unknown");
   if (const auto names = config.find("architectures"); names != config.end()) out["architectures"] = *names;
-  for (const char* key : {"num_hidden_layers", "hidden_size", "intermediate_size", "vocab_size", "max_position_embeddings", "num_attention_heads",
-                          "num_key_value_heads", "q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "n_routed_experts",
-                          "n_shared_experts", "num_experts_per_tok", "moe_intermediate_size", "n_group", "topk_group", "first_k_dense_replace",
-                          "num_nextn_predict_layers", "tie_word_embeddings"}) {
+  for (const char* key : {"num_hidden_layers",
+                          "hidden_size",
+                          "intermediate_size",
+                          "vocab_size",
+                          "max_position_embeddings",
+                          "num_attention_heads",
+                          "num_key_value_heads",
+                          "q_lora_rank",
+                          "kv_lora_rank",
+                          "qk_nope_head_dim",
+                          "qk_rope_head_dim",
+                          "v_head_dim",
+                          "n_routed_experts",
+                          "n_shared_experts",
+                          "num_experts_per_tok",
+                          "moe_intermediate_size",
+                          "n_group",
+                          "topk_group",
+                          "first_k_dense_replace",
+                          "num_nextn_predict_layers",
+                          "tie_word_embeddings"}) {
     if (const auto value = config.find(key); value != config.end()) out[key] = *value;
   }
   const auto model = ModelConfigFromJson(config.dump(), path);
@@ -143,7 +167,8 @@ OrderedJson MemoryByType(const std::vector<StoredTensor>& tensors) {
     sum.bytes += tensor.bytes;
   }
   OrderedJson out = OrderedJson::array();
-  for (const auto& [type, sum] : sums) out.push_back({{"type", type}, {"tensors", sum.tensors}, {"elements", sum.elements}, {"bytes", sum.bytes}});
+  for (const auto& [type, sum] : sums)
+    out.push_back({{"type", type}, {"tensors", sum.tensors}, {"elements", sum.elements}, {"bytes", sum.bytes}});
   return out;
 }
 
@@ -202,7 +227,8 @@ Result<OrderedJson> Inspect(const InspectConfig& options, const std::string& pat
   if (!IsDir(path)) {
     R1_TRY(AddFile(path, &weights));
   } else {
-    const std::string single = JoinPath(path, "model.safetensors"), index = JoinPath(path, "model.safetensors.index.json");
+    const std::string single = JoinPath(path, "model.safetensors"),
+                      index = JoinPath(path, "model.safetensors.index.json");
     const std::string config_path = JoinPath(path, "config.json");
     if (!Exists(config_path) && !Exists(single) && !Exists(index)) return NotAModel(path);
     if (Exists(config_path)) {
@@ -218,14 +244,21 @@ Result<OrderedJson> Inspect(const InspectConfig& options, const std::string& pat
   }
   if (!weights.files.empty()) {
     const ParameterCounts counts = CountParameters(weights.tensors, ShapeOf(config));
-    out["parameters"] = {{"total", counts.total}, {"active_per_token", counts.active}, {"in_routed_experts", counts.routed}, {"multi_token_prediction", counts.mtp}};
+    out["parameters"] = {{"total", counts.total},
+                         {"active_per_token", counts.active},
+                         {"in_routed_experts", counts.routed},
+                         {"multi_token_prediction", counts.mtp}};
     int64_t bytes = 0;
     for (const StoredTensor& tensor : weights.tensors) bytes += tensor.bytes;
-    out["weights"] = {{"files", weights.files.size()}, {"tensors", counts.tensors}, {"bytes", bytes}, {"by_type", MemoryByType(weights.tensors)}};
+    out["weights"] = {{"files", weights.files.size()},
+                      {"tensors", counts.tensors},
+                      {"bytes", bytes},
+                      {"by_type", MemoryByType(weights.tensors)}};
     for (const auto& [key, value] : weights.files[0].metadata()) out["weights"]["metadata"][key] = value;
   }
   if (IsDir(path)) {
-    const std::string tokenizer = JoinPath(path, "tokenizer.json"), state = JoinPath(path, "trainer_state.json"), optimizer = JoinPath(path, "optimizer.safetensors");
+    const std::string tokenizer = JoinPath(path, "tokenizer.json"), state = JoinPath(path, "trainer_state.json"),
+                      optimizer = JoinPath(path, "optimizer.safetensors");
     if (Exists(tokenizer)) {
       R1_ASSIGN(out["tokenizer"], TokenizerFacts(tokenizer));
     }
@@ -246,31 +279,46 @@ Result<OrderedJson> Inspect(const InspectConfig& options, const std::string& pat
   if (options.tensors) {
     out["tensors"] = OrderedJson::array();
     for (const StoredTensor& tensor : weights.tensors) {
-      out["tensors"].push_back({{"name", tensor.name}, {"type", StoredTypeName(tensor.type)}, {"shape", tensor.shape}, {"bytes", tensor.bytes}});
+      out["tensors"].push_back({{"name", tensor.name},
+                                {"type", StoredTypeName(tensor.type)},
+                                {"shape", tensor.shape},
+                                {"bytes", tensor.bytes}});
     }
   }
   return out;
 }
 
 std::string ArchitectureText(const OrderedJson& a) {
-  const auto number = [&](const char* key) { return a.contains(key) && a[key].is_number_integer() ? a[key].get<int64_t>() : int64_t{0}; };
+  const auto number = [&](const char* key) {
+    return a.contains(key) && a[key].is_number_integer() ? a[key].get<int64_t>() : int64_t{0};
+  };
   std::vector<std::vector<std::string>> rows;
   rows.push_back({"model type", TextOr(Json(a), "model_type", "unknown")});
-  const int64_t layers = number("num_hidden_layers"), experts = number("n_routed_experts"), dense = std::min(number("first_k_dense_replace"), layers);
-  rows.push_back({"layers", experts > 0 ? fmt::format("{}: {} dense, {} with experts", layers, dense, layers - dense) : fmt::format("{}", layers)});
+  const int64_t layers = number("num_hidden_layers"), experts = number("n_routed_experts"),
+                dense = std::min(number("first_k_dense_replace"), layers);
+  rows.push_back({"layers", experts > 0 ? fmt::format("{}: {} dense, {} with experts", layers, dense, layers - dense)
+                                        : fmt::format("{}", layers)});
   rows.push_back({"width", fmt::format("{}, dense FFN {}", number("hidden_size"), number("intermediate_size"))});
   if (number("kv_lora_rank") > 0) {
-    rows.push_back({"attention", fmt::format("latent, {} heads; key-value latent {}, query latent {}; head {} plain + {} rotated, value {}", number("num_attention_heads"),
-                                             number("kv_lora_rank"), number("q_lora_rank") == 0 ? std::string("none") : std::to_string(number("q_lora_rank")),
-                                             number("qk_nope_head_dim"), number("qk_rope_head_dim"), number("v_head_dim"))});
+    rows.push_back(
+        {"attention",
+         fmt::format("latent, {} heads; key-value latent {}, query latent {}; head {} plain + {} rotated, value {}",
+                     number("num_attention_heads"), number("kv_lora_rank"),
+                     number("q_lora_rank") == 0 ? std::string("none") : std::to_string(number("q_lora_rank")),
+                     number("qk_nope_head_dim"), number("qk_rope_head_dim"), number("v_head_dim"))});
   } else {
-    rows.push_back({"attention", fmt::format("{} heads, {} key-value heads", number("num_attention_heads"), number("num_key_value_heads"))});
+    rows.push_back({"attention", fmt::format("{} heads, {} key-value heads", number("num_attention_heads"),
+                                             number("num_key_value_heads"))});
   }
   if (experts > 0) {
-    rows.push_back({"experts", fmt::format("{} routed of which a token uses {}, {} shared; width {}; {} groups of which {} are used", experts, number("num_experts_per_tok"),
-                                           number("n_shared_experts"), number("moe_intermediate_size"), number("n_group"), number("topk_group"))});
+    rows.push_back(
+        {"experts",
+         fmt::format("{} routed of which a token uses {}, {} shared; width {}; {} groups of which {} are used", experts,
+                     number("num_experts_per_tok"), number("n_shared_experts"), number("moe_intermediate_size"),
+                     number("n_group"), number("topk_group"))});
   }
-  if (number("num_nextn_predict_layers") > 0) rows.push_back({"prediction", fmt::format("{} multi-token module(s)", number("num_nextn_predict_layers"))});
+  if (number("num_nextn_predict_layers") > 0)
+    rows.push_back({"prediction", fmt::format("{} multi-token module(s)", number("num_nextn_predict_layers"))});
   rows.push_back({"vocabulary", CountText(number("vocab_size"))});
   rows.push_back({"context", CountText(number("max_position_embeddings")) + " tokens"});
   const bool loads = a.value("loads_here", false);
@@ -284,16 +332,20 @@ std::string WeightsText(const OrderedJson& out) {
     const int64_t count = value.get<int64_t>();
     return CountText(count) + (count >= 1000 ? "  (" + ShortCountText(count) + ")" : "");
   };
-  std::vector<std::vector<std::string>> rows = {{"total", both(p["total"])}, {"used for one token", both(p["active_per_token"])}};
+  std::vector<std::vector<std::string>> rows = {{"total", both(p["total"])},
+                                                {"used for one token", both(p["active_per_token"])}};
   if (p["in_routed_experts"] != 0) rows.push_back({"in routed experts", both(p["in_routed_experts"])});
-  if (p["multi_token_prediction"] != 0) rows.push_back({"prediction modules, besides", both(p["multi_token_prediction"])});
+  if (p["multi_token_prediction"] != 0)
+    rows.push_back({"prediction modules, besides", both(p["multi_token_prediction"])});
   std::string text = "\nParameters\n" + ColumnsText(rows, 2);
   const OrderedJson& w = out["weights"];
   rows = {{"type", "tensors", "numbers", "size"}};
   for (const OrderedJson& sum : w["by_type"]) {
-    rows.push_back({sum["type"].get<std::string>(), CountText(sum["tensors"].get<int64_t>()), CountText(sum["elements"].get<int64_t>()), BytesText(sum["bytes"].get<int64_t>())});
+    rows.push_back({sum["type"].get<std::string>(), CountText(sum["tensors"].get<int64_t>()),
+                    CountText(sum["elements"].get<int64_t>()), BytesText(sum["bytes"].get<int64_t>())});
   }
-  rows.push_back({"all", CountText(w["tensors"].get<int64_t>()), "", fmt::format("{} in {} file(s)", BytesText(w["bytes"].get<int64_t>()), w["files"].get<int64_t>())});
+  rows.push_back({"all", CountText(w["tensors"].get<int64_t>()), "",
+                  fmt::format("{} in {} file(s)", BytesText(w["bytes"].get<int64_t>()), w["files"].get<int64_t>())});
   text += "\nWeights\n" + ColumnsText(rows, 2);
   return text;
 }
@@ -305,29 +357,39 @@ std::string InspectText(const OrderedJson& out) {
   if (out.contains("tokenizer")) {
     const OrderedJson& t = out["tokenizer"];
     std::string special;
-    for (const OrderedJson& token : t["special_tokens"]) special += (special.empty() ? "" : " ") + token.get<std::string>();
-    text += "\nTokenizer\n" + ColumnsText({{"kind", t["kind"].get<std::string>()},
-                                           {"entries", CountText(t["vocabulary"].get<int64_t>())},
-                                           {"merges", CountText(t["merges"].get<int64_t>())},
-                                           {"special", fmt::format("{}: {}", t["special_tokens"].size(), special.size() > 200 ? special.substr(0, 200) + " ..." : special)}},
-                                          2);
+    for (const OrderedJson& token : t["special_tokens"])
+      special += (special.empty() ? "" : " ") + token.get<std::string>();
+    text += "\nTokenizer\n" +
+            ColumnsText({{"kind", t["kind"].get<std::string>()},
+                         {"entries", CountText(t["vocabulary"].get<int64_t>())},
+                         {"merges", CountText(t["merges"].get<int64_t>())},
+                         {"special", fmt::format("{}: {}", t["special_tokens"].size(),
+                                                 special.size() > 200 ? special.substr(0, 200) + " ..." : special)}},
+                        2);
   }
   if (out.contains("training_state")) {
     std::vector<std::vector<std::string>> rows;
-    for (const auto& [key, value] : out["training_state"].items()) rows.push_back({key, value.is_string() ? value.get<std::string>() : value.dump()});
+    for (const auto& [key, value] : out["training_state"].items())
+      rows.push_back({key, value.is_string() ? value.get<std::string>() : value.dump()});
     text += "\nTraining state\n" + ColumnsText(rows, 2);
   }
   if (out.contains("optimizer")) {
-    text += "\nOptimizer state\n" + ColumnsText({{"tensors", CountText(out["optimizer"]["tensors"].get<int64_t>())}, {"size", BytesText(out["optimizer"]["bytes"].get<int64_t>())}}, 2);
+    text += "\nOptimizer state\n" + ColumnsText({{"tensors", CountText(out["optimizer"]["tensors"].get<int64_t>())},
+                                                 {"size", BytesText(out["optimizer"]["bytes"].get<int64_t>())}},
+                                                2);
   }
   if (out.contains("verified")) {
     const int64_t bad = out["verified"]["non_finite"].get<int64_t>();
-    text += "\nVerified\n" + ColumnsText({{"files", out["verified"]["manifest"].get<std::string>()}, {"values", bad == 0 ? "all finite" : CountText(bad) + " are NaN or infinite"}}, 2);
+    text +=
+        "\nVerified\n" + ColumnsText({{"files", out["verified"]["manifest"].get<std::string>()},
+                                      {"values", bad == 0 ? "all finite" : CountText(bad) + " are NaN or infinite"}},
+                                     2);
   }
   if (out.contains("tensors")) {
     std::vector<std::vector<std::string>> rows;
     for (const OrderedJson& tensor : out["tensors"]) {
-      rows.push_back({tensor["name"].get<std::string>(), tensor["type"].get<std::string>(), tensor["shape"].dump(), BytesText(tensor["bytes"].get<int64_t>())});
+      rows.push_back({tensor["name"].get<std::string>(), tensor["type"].get<std::string>(), tensor["shape"].dump(),
+                      BytesText(tensor["bytes"].get<int64_t>())});
     }
     text += "\nTensors\n" + ColumnsText(rows, 2);
   }
@@ -352,12 +414,15 @@ Command InspectCommand() {
   command.group = "Look at results";
   command.summary = "show what a model folder or weight file holds";
   command.description =
-      "Prints the architecture, the parameters (all, and those one token uses), memory by number type, the tokenizer and the training "
-      "state of a checkpoint or Hugging Face folder, or the tensors of one safetensors file. The weights themselves are read only "
+      "Prints the architecture, the parameters (all, and those one token uses), memory by number type, the tokenizer "
+      "and the training "
+      "state of a checkpoint or Hugging Face folder, or the tensors of one safetensors file. The weights themselves "
+      "are read only "
       "with --verify.";
-  command.examples = {{"r1 inspect runs/zero/rl/checkpoint-150", "a checkpoint of a run"},
-                      {"r1 inspect runs/zero/rl/checkpoint-150 --verify", "also prove that every byte is as it was written"},
-                      {"r1 inspect model.safetensors --tensors --json", "one file, for a script"}};
+  command.examples = {
+      {"r1 inspect runs/zero/rl/checkpoint-150", "a checkpoint of a run"},
+      {"r1 inspect runs/zero/rl/checkpoint-150 --verify", "also prove that every byte is as it was written"},
+      {"r1 inspect model.safetensors --tensors --json", "one file, for a script"}};
   command.positionals = {{"PATH", "a checkpoint, a Hugging Face model folder, or a .safetensors file"}};
   command.reports = true;
   Bind(command, Run);

@@ -11,7 +11,10 @@ int64_t LayerOf(const std::string& name) {
   int64_t layer = -1;
   const char* begin = name.data() + kPrefix.size();
   const auto parsed = std::from_chars(begin, name.data() + name.size(), layer);
-  return parsed.ec == std::errc() && parsed.ptr != begin && parsed.ptr != name.data() + name.size() && *parsed.ptr == '.' ? layer : -1;
+  return parsed.ec == std::errc() && parsed.ptr != begin && parsed.ptr != name.data() + name.size() &&
+                 *parsed.ptr == '.'
+             ? layer
+             : -1;
 }
 
 ParameterCounts CountParameters(const std::vector<StoredTensor>& tensors, const CountShape& shape) {
@@ -29,7 +32,8 @@ ParameterCounts CountParameters(const std::vector<StoredTensor>& tensors, const 
     if (tensor.name.find(".mlp.experts.") != std::string::npos) counts.routed += elements;
   }
   counts.active = counts.total;
-  if (shape.routed_experts > 0) counts.active -= counts.routed / shape.routed_experts * (shape.routed_experts - shape.experts_per_token);
+  if (shape.routed_experts > 0)
+    counts.active -= counts.routed / shape.routed_experts * (shape.routed_experts - shape.experts_per_token);
   return counts;
 }
 

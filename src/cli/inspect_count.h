@@ -1,8 +1,10 @@
 // Parameter arithmetic from the tensors of a model file, whatever program wrote it.
 //   total   all parameters of the main model (embedding and head included)
 //   active  those one token uses: all but the routed experts it is not sent to
-//   mtp     parameters of multi-token prediction modules: layers from num_hidden_layers on (counted apart, copies included)
-// Scales of 8-bit weights (*.weight_scale_inv) are not parameters. Source: reference arithmetic of the DeepSeek-V3 release.
+//   mtp     parameters of multi-token prediction modules: layers from num_hidden_layers on (counted apart, copies
+//   included)
+// Scales of 8-bit weights (*.weight_scale_inv) are not parameters. Source: reference arithmetic of the DeepSeek-V3
+// release.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +24,8 @@ struct ParameterCounts {
 };
 
 struct CountShape {
-  int64_t layers = 0;            // num_hidden_layers; 0: not known, nothing is an MTP module
-  int64_t routed_experts = 0;    // 0: a dense model
+  int64_t layers = 0;          // num_hidden_layers; 0: not known, nothing is an MTP module
+  int64_t routed_experts = 0;  // 0: a dense model
   int64_t experts_per_token = 0;
 };
 

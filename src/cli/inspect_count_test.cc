@@ -57,7 +57,8 @@ TEST(CountParameters, DeepSeekV3) {
   for (int64_t layer = 0; layer < 62; ++layer) b.Layer(layer);
   b.Add("model.norm.weight", {7168});
   b.Add("lm_head.weight", {129280, 7168});
-  for (const char* name : {"enorm.weight", "hnorm.weight", "shared_head.norm.weight"}) b.Add(std::string("model.layers.61.") + name, {7168});
+  for (const char* name : {"enorm.weight", "hnorm.weight", "shared_head.norm.weight"})
+    b.Add(std::string("model.layers.61.") + name, {7168});
   b.Add("model.layers.61.eh_proj.weight", {7168, 14336});
   b.Add("model.layers.61.embed_tokens.weight", {129280, 7168});
   b.Add("model.layers.61.shared_head.head.weight", {129280, 7168});

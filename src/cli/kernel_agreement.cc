@@ -31,7 +31,8 @@ std::vector<float> Compute(const kernels::KernelTable& table) {
   table.rms_norm(normed.data(), inner_padded, inverse.data(), x.data(), kInner, scale.data(), kRows, kInner, 1e-5F);
   table.pack_nk(packed.data(), w.data(), kOuter, kInner, kInner);
   table.gemm({normed.data(), inner_padded, packed.data(), product, kOuter, kRows, kOuter, kInner, false});
-  for (int64_t row = 0; row < kRows; ++row) table.softmax_row(probabilities + row * kOuter, product + row * kOuter, kOuter, 1.0F);
+  for (int64_t row = 0; row < kRows; ++row)
+    table.softmax_row(probabilities + row * kOuter, product + row * kOuter, kOuter, 1.0F);
   return out;
 }
 
@@ -56,8 +57,9 @@ KernelAgreement CompareKernels() {
       return agreement;
     }
   }
-  agreement.text = agreement.compared < 2 ? "one instruction set only, nothing to compare"
-                                          : fmt::format("{} instruction sets agree in every bit of the self-test", agreement.compared);
+  agreement.text = agreement.compared < 2
+                       ? "one instruction set only, nothing to compare"
+                       : fmt::format("{} instruction sets agree in every bit of the self-test", agreement.compared);
   return agreement;
 }
 

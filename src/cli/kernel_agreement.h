@@ -1,5 +1,5 @@
-// A self-test for `r1 doctor`: a small matrix product, norm and softmax computed with every instruction set this machine can
-// run. All must give the same bits (kernels/kernels.h promises it).
+// A self-test for `r1 doctor`: a small matrix product, norm and softmax computed with every instruction set this
+// machine can run. All must give the same bits (kernels/kernels.h promises it).
 #pragma once
 
 #include <string>

@@ -4,4 +4,6 @@
 
 #include "cli/app.h"
 
-int main(int argc, char** argv) { return r1::cli::RunApp(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc)); }
+int main(int argc, char** argv) {
+  return r1::cli::RunApp(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
+}

@@ -11,7 +11,9 @@ namespace r1::cli {
 
 Result<std::unique_ptr<ThreadPool>> MakePool(int64_t threads) {
   constexpr int64_t kMostThreads = 1024;
-  if (threads < 0 || threads > kMostThreads) return Error{ErrorCode::kUsage, fmt::format("--threads: {} is not in 0 .. {} (0: all cores)", threads, kMostThreads)};
+  if (threads < 0 || threads > kMostThreads)
+    return Error{ErrorCode::kUsage,
+                 fmt::format("--threads: {} is not in 0 .. {} (0: all cores)", threads, kMostThreads)};
   SetFloatMode();
   return std::make_unique<ThreadPool>(threads == 0 ? AvailableCores() : static_cast<int>(threads));
 }
@@ -21,7 +23,8 @@ Result<OpenedModel> OpenModel(const std::string& path, ThreadPool& pool) {
   R1_ASSIGN(Model model, LoadModel(folder, false, pool));
   R1_ASSIGN(Tokenizer tokenizer, Tokenizer::Load(JoinPath(folder, "tokenizer.json")));
   if (tokenizer.size() > model.config().vocab_size) {
-    return Error{ErrorCode::kBadInput, fmt::format("{}: the tokenizer has {} tokens, the model only {}", folder, tokenizer.size(), model.config().vocab_size)};
+    return Error{ErrorCode::kBadInput, fmt::format("{}: the tokenizer has {} tokens, the model only {}", folder,
+                                                   tokenizer.size(), model.config().vocab_size)};
   }
   std::vector<int32_t> stop;
   if (const int32_t end = tokenizer.IdOf(kEndMarker); end >= 0) stop.push_back(end);

@@ -7,7 +7,8 @@ namespace r1::cli {
 namespace {
 
 Result<Recipe> MakeRecipe(const std::vector<std::pair<std::string, std::string>>& overrides) {
-  return ParseRecipe("name = \"pretrain\"\n[[stage]]\nname = \"pretrain\"\nkind = \"pretrain\"\n", "settings", overrides);
+  return ParseRecipe("name = \"pretrain\"\n[[stage]]\nname = \"pretrain\"\nkind = \"pretrain\"\n", "settings",
+                     overrides);
 }
 
 }  // namespace
@@ -18,10 +19,13 @@ Command PretrainCommand() {
   command.group = "Train";
   command.summary = "train a base model from random weights on the built-in world's corpus";
   command.description =
-      "Trains tokenizer and model and leaves checkpoints in RUN/pretrain, as stock Hugging Face files beside what a resume needs. The same "
+      "Trains tokenizer and model and leaves checkpoints in RUN/pretrain, as stock Hugging Face files beside what a "
+      "resume needs. The same "
       "command goes on where it stopped. 'r1 run mini-zero' does this and what follows.";
-  command.examples = {{"r1 pretrain --output-dir runs/base", "the model of the built-in demonstration"},
-                      {"r1 pretrain --output-dir runs/dense --model.preset mini-dense --max-steps 1000 --learning-rate 3e-3", "a dense model, shorter"}};
+  command.examples = {
+      {"r1 pretrain --output-dir runs/base", "the model of the built-in demonstration"},
+      {"r1 pretrain --output-dir runs/dense --model.preset mini-dense --max-steps 1000 --learning-rate 3e-3",
+       "a dense model, shorter"}};
   command.reports = true;
   const auto settings = std::make_shared<RunSettings>();
   Result<Recipe> made = MakeRecipe({});

@@ -61,7 +61,8 @@ Result<std::string> FindRecipe(const std::string& name) {
         if (const std::string path = JoinPath(folder, file); Exists(path) && !IsDir(path)) return path;
       }
     }
-    const Result<std::vector<std::string>> files = IsDir(folder) ? ListDir(folder) : Result<std::vector<std::string>>(std::vector<std::string>{});
+    const Result<std::vector<std::string>> files =
+        IsDir(folder) ? ListDir(folder) : Result<std::vector<std::string>>(std::vector<std::string>{});
     if (!files.ok() || !known.empty()) continue;
     for (const std::string& file : *files) {
       if (file.ends_with(".toml")) known.push_back(file.substr(0, file.size() - 5));
@@ -87,7 +88,8 @@ FieldList StageCommandFields(RunSettings& settings, Recipe& recipe, bool new_mod
   return fields;
 }
 
-std::vector<std::pair<std::string, std::string>> StageOverrides(const std::string& stage, const FieldList& fields, const std::vector<std::string>& given) {
+std::vector<std::pair<std::string, std::string>> StageOverrides(const std::string& stage, const FieldList& fields,
+                                                                const std::vector<std::string>& given) {
   RunSettings settings;
   const FieldList own = CollectFields(settings);
   std::vector<std::pair<std::string, std::string>> overrides;
@@ -114,12 +116,16 @@ Result<int> RunRecipeCommand(Recipe& recipe, const RunSettings& settings, const 
   options.command = invocation.command_line;
   R1_ASSIGN(const RunOutcome outcome, RunRecipe(recipe, options));
   if (!invocation.json) {
-    Print(fmt::format("run     {}\nresults {}\nreport  {}\n", outcome.folder, outcome.results_path, outcome.report_path));
+    Print(
+        fmt::format("run     {}\nresults {}\nreport  {}\n", outcome.folder, outcome.results_path, outcome.report_path));
     Print(NextCommands(recipe, outcome.folder));
     return 0;
   }
   R1_ASSIGN(const nlohmann::json results, ReadJsonFile(outcome.results_path));
-  PrintJson({{"folder", outcome.folder}, {"results_path", outcome.results_path}, {"report", outcome.report_path}, {"results", results}});
+  PrintJson({{"folder", outcome.folder},
+             {"results_path", outcome.results_path},
+             {"report", outcome.report_path},
+             {"results", results}});
   return 0;
 }
 

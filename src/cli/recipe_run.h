@@ -19,9 +19,12 @@ struct RunSettings {
 
   template <class V>
   void Fields(V& v) {
-    v("output_dir", output_dir, "folder of the run; if it is there, the run goes on where it stopped. If not given: runs/NAME-seedSEED");
+    v("output_dir", output_dir,
+      "folder of the run; if it is there, the run goes on where it stopped. If not given: runs/NAME-seedSEED");
     v("threads", threads, "threads to compute with; 0: all cores. Changes the speed only, never the result");
-    v("explain", explain, "with --dry-run: print the plan (sizes, memory, tokens and updates of each stage, expected time), which a run prints first");
+    v("explain", explain,
+      "with --dry-run: print the plan (sizes, memory, tokens and updates of each stage, expected time), which a run "
+      "prints first");
   }
 };
 
@@ -30,14 +33,15 @@ Result<int> RunRecipeCommand(Recipe& recipe, const RunSettings& settings, const 
 // Prints the resolved recipe, or the plan with `explain`.
 Result<int> DryRunRecipe(Recipe& recipe, const RunSettings& settings, const Invocation& invocation);
 
-// The settings of a command that runs one stage: those of RunSettings, `seed` and `name` of the run, the stage's own without its name in front,
-// and for a new model those of model and tokenizer. recipe has that one stage.
+// The settings of a command that runs one stage: those of RunSettings, `seed` and `name` of the run, the stage's own
+// without its name in front, and for a new model those of model and tokenizer. recipe has that one stage.
 FieldList StageCommandFields(RunSettings& settings, Recipe& recipe, bool new_model);
 // Of them, those that a file or the command line set, as overrides of the recipe.
-std::vector<std::pair<std::string, std::string>> StageOverrides(const std::string& stage, const FieldList& fields, const std::vector<std::string>& given);
+std::vector<std::pair<std::string, std::string>> StageOverrides(const std::string& stage, const FieldList& fields,
+                                                                const std::vector<std::string>& given);
 
-// Where a recipe named on the command line is: the path itself, else recipes/NAME.toml here, beside the program's build folder, or
-// where `make install` puts recipes. Error kBadInput names the near ones.
+// Where a recipe named on the command line is: the path itself, else recipes/NAME.toml here, beside the program's build
+// folder, or where `make install` puts recipes. Error kBadInput names the near ones.
 Result<std::string> FindRecipe(const std::string& name);
 
 }  // namespace r1::cli

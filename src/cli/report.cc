@@ -30,7 +30,9 @@ Result<int> Run(const ReportConfig& config, const Invocation& invocation) {
   R1_TRY(WriteReport(runs, output));
   if (!config.svg.empty()) R1_TRY(WriteCurvesSvg(runs, config.svg));
   if (invocation.json) {
-    PrintJson({{"runs", runs}, {"page", output}, {"svg", config.svg.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(config.svg)}});
+    PrintJson({{"runs", runs},
+               {"page", output},
+               {"svg", config.svg.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(config.svg)}});
     return 0;
   }
   Print(fmt::format("{}\n", output));
@@ -46,8 +48,10 @@ Command ReportCommand() {
   command.group = "Look at results";
   command.summary = "write the page about a run: curves, results, and what the model thought before and after";
   command.description =
-      "Makes one HTML file that needs nothing else, no network and no other file: results with their standard errors, curves over "
-      "steps and over tokens, the model's answers with the thinking to unfold, settings, lineage and the commands to repeat the run. "
+      "Makes one HTML file that needs nothing else, no network and no other file: results with their standard errors, "
+      "curves over "
+      "steps and over tokens, the model's answers with the thinking to unfold, settings, lineage and the commands to "
+      "repeat the run. "
       "Several runs are drawn side by side.";
   command.examples = {{"r1 report runs/zero", "writes runs/zero/report.html"},
                       {"r1 report runs/seed-1 runs/seed-2 --output compare.html", "two runs on one page"},

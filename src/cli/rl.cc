@@ -15,13 +15,16 @@ constexpr int64_t kMaxConfigBytes = int64_t{1} << 20, kMaxTokenizerBytes = int64
 
 Result<Recipe> MakeRecipe(std::string model, const std::vector<std::pair<std::string, std::string>>& overrides) {
   FieldList stage = {{"model", &model, ""}};
-  return ParseRecipe("name = \"rl\"\n[[stage]]\nname = \"rl\"\nkind = \"rl\"\n" + FieldsToToml(stage, false), "settings", overrides);
+  return ParseRecipe("name = \"rl\"\n[[stage]]\nname = \"rl\"\nkind = \"rl\"\n" + FieldsToToml(stage, false),
+                     "settings", overrides);
 }
 
 // The recipe with the settings of this command line, for the model's own architecture.
-Result<Recipe> Resolve(const std::string& folder, const RunSettings& settings, const std::shared_ptr<Recipe>& shown, const Invocation& invocation) {
+Result<Recipe> Resolve(const std::string& folder, const RunSettings& settings, const std::shared_ptr<Recipe>& shown,
+                       const Invocation& invocation) {
   RunSettings copy = settings;
-  R1_ASSIGN(Recipe recipe, MakeRecipe(folder, StageOverrides("rl", StageCommandFields(copy, *shown, false), invocation.given)));
+  R1_ASSIGN(Recipe recipe,
+            MakeRecipe(folder, StageOverrides("rl", StageCommandFields(copy, *shown, false), invocation.given)));
   const std::string config_path = JoinPath(folder, "config.json");
   R1_ASSIGN(const std::string config, ReadFile(config_path, kMaxConfigBytes));
   R1_ASSIGN(recipe.model, ModelConfigFromJson(config, config_path));
@@ -49,11 +52,15 @@ Command RlCommand() {
   command.group = "Train";
   command.summary = "make a model think by reinforcement learning with rule rewards (GRPO)";
   command.description =
-      "Samples groups of answers to training problems, rewards right and well-formed ones, and moves the model towards what did "
-      "better than the rest of its group. Checkpoints, metrics and the answers themselves are left in RUN/rl. The same command goes on "
+      "Samples groups of answers to training problems, rewards right and well-formed ones, and moves the model towards "
+      "what did "
+      "better than the rest of its group. Checkpoints, metrics and the answers themselves are left in RUN/rl. The same "
+      "command goes on "
       "where it stopped. The settings have the names of TRL's GRPO trainer.";
-  command.examples = {{"r1 rl runs/base/pretrain --output-dir runs/zero", "R1-Zero from the newest checkpoint of a base model"},
-                      {"r1 rl runs/base/pretrain --output-dir runs/kl --beta 0.04 --num-generations 16", "with a KL penalty and larger groups"}};
+  command.examples = {
+      {"r1 rl runs/base/pretrain --output-dir runs/zero", "R1-Zero from the newest checkpoint of a base model"},
+      {"r1 rl runs/base/pretrain --output-dir runs/kl --beta 0.04 --num-generations 16",
+       "with a KL penalty and larger groups"}};
   command.positionals = {{"MODEL", "a model folder, a checkpoint, or a stage folder of a run (its newest checkpoint)"}};
   command.reports = true;
   const auto settings = std::make_shared<RunSettings>();

@@ -56,8 +56,9 @@ Command VersionCommand() {
   command.name = "version";
   command.group = "This machine and this program";
   command.summary = "print the version, the compiler and the instruction sets built in";
-  command.description = "The instruction set in use is the best one this machine can run; the environment variable R1_ISA forces another "
-                        "one. Results do not depend on it.";
+  command.description =
+      "The instruction set in use is the best one this machine can run; the environment variable R1_ISA forces another "
+      "one. Results do not depend on it.";
   command.examples = {{"r1 version --json", "the same as one JSON document"}};
   command.reports = true;
   command.run = Run;

@@ -115,7 +115,8 @@ TEST(ModelConfig, MalformedFiles) {
     EXPECT_EQ(c.error().code, ErrorCode::kBadInput);
   }
   // A value of another type, at every key.
-  for (const auto& [key, value] : Stored(TestV3()).items()) {
+  const nlohmann::json stored = Stored(TestV3());
+  for (const auto& [key, value] : stored.items()) {
     if (key == "architectures" || key == "torch_dtype") continue;
     nlohmann::json j = Stored(TestV3());
     j[key] = nlohmann::json::array({1});

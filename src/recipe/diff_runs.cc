@@ -42,7 +42,9 @@ int64_t Number(std::string_view text) {
   return parsed.ec == std::errc() ? value : -1;
 }
 
-std::string StageOf(const std::string& file) { return file.find('/') == std::string::npos ? "" : file.substr(0, file.find('/')); }
+std::string StageOf(const std::string& file) {
+  return file.find('/') == std::string::npos ? "" : file.substr(0, file.find('/'));
+}
 
 // N of ".../checkpoint-N/..." or ".../completions/step_N.jsonl"; -1 if neither.
 int64_t StepInPath(const std::string& file) {
@@ -68,7 +70,8 @@ Treatment TreatmentOf(const std::string& file) {
   const bool of_run = file.find('/') == std::string::npos;
   if (name[0] == '.') return Treatment::kSkip;  // locks
   const auto ends = [&](std::string_view end) { return name.size() >= end.size() && name.ends_with(end); };
-  if (file.find(".tmp-") != std::string::npos || file.find(".removing") != std::string::npos) return Treatment::kSkip;  // left by a killed save
+  if (file.find(".tmp-") != std::string::npos || file.find(".removing") != std::string::npos)
+    return Treatment::kSkip;  // left by a killed save
   if (ends(".html") || ends(".svg") || ends(".txt") || ends(".log")) return Treatment::kSkip;
   if (name == "manifest.json" && !CheckpointOf(file).empty()) return Treatment::kSkip;
   if (name == "manifest.json" || (of_run && ends(".toml"))) return Treatment::kNote;
@@ -90,7 +93,8 @@ std::string KindOf(const std::string& file) {
 
 // What comes first within a step: completions are sampled, then scored and logged, then weights change.
 int Rank(const RunDifference& difference) {
-  constexpr std::string_view kOrder[] = {"completions", "metrics", "weights", "optimizer", "state", "records", "file", "missing"};
+  constexpr std::string_view kOrder[] = {"completions", "metrics", "weights", "optimizer",
+                                         "state",       "records", "file",    "missing"};
   return static_cast<int>(std::find(std::begin(kOrder), std::end(kOrder), difference.kind) - std::begin(kOrder));
 }
 
@@ -122,23 +126,28 @@ class Comparer {
       }
     }
     out_.stages.assign(stages.begin(), stages.end());
-    std::stable_sort(out_.differences.begin(), out_.differences.end(), [](const RunDifference& x, const RunDifference& y) {
-      const auto key = [](const RunDifference& d) {
-        return std::make_tuple(StageRank(d.stage), d.stage, d.step < 0 ? INT64_MAX : d.step, Rank(d), d.file);
-      };
-      return key(x) < key(y);
-    });
+    std::stable_sort(
+        out_.differences.begin(), out_.differences.end(), [](const RunDifference& x, const RunDifference& y) {
+          const auto key = [](const RunDifference& d) {
+            return std::make_tuple(StageRank(d.stage), d.stage, d.step < 0 ? INT64_MAX : d.step, Rank(d), d.file);
+          };
+          return key(x) < key(y);
+        });
     return std::move(out_);
   }
 
  private:
   static Status List(const std::string& run, std::set<std::string>* files) {
-    if (!IsDir(run)) return Error{ErrorCode::kBadInput, fmt::format("{}: {}", run, Exists(run) ? "not a folder, a run is one" : "no such run folder")};
+    if (!IsDir(run))
+      return Error{ErrorCode::kBadInput,
+                   fmt::format("{}: {}", run, Exists(run) ? "not a folder, a run is one" : "no such run folder")};
     R1_TRY(ListFiles(run, "", files));
     const bool any = std::any_of(files->begin(), files->end(), [](const std::string& file) {
       return BaseName(file) == "metrics.jsonl" || !CheckpointOf(file).empty();
     });
-    if (!any) return Error{ErrorCode::kBadInput, fmt::format("{}: not a run: no stage in it has metrics.jsonl or a checkpoint", run)};
+    if (!any)
+      return Error{ErrorCode::kBadInput,
+                   fmt::format("{}: not a run: no stage in it has metrics.jsonl or a checkpoint", run)};
     return {};
   }
 
@@ -162,7 +171,8 @@ class Comparer {
     out_.differences.push_back(std::move(difference));
   }
 
-  // A checkpoint that only one run still has is a note unless the stages end at different steps; any other file is a difference.
+  // A checkpoint that only one run still has is a note unless the stages end at different steps; any other file is a
+  // difference.
   void Missing(const std::string& file) {
     const bool in_a = files_a_.count(file) != 0;
     const std::string checkpoint = CheckpointOf(file);
@@ -179,7 +189,9 @@ class Comparer {
         }
         if (!noted_.insert(folder).second) return;
         RunDifference difference;
-        const auto text = [](auto it, auto end) { return it == end ? std::string("no checkpoint") : fmt::format("last checkpoint at step {}", it->second); };
+        const auto text = [](auto it, auto end) {
+          return it == end ? std::string("no checkpoint") : fmt::format("last checkpoint at step {}", it->second);
+        };
         difference.a = text(last_a, last_a_.end());
         difference.b = text(last_b, last_b_.end());
         Add(checkpoint, "missing", std::move(difference));
@@ -250,7 +262,9 @@ class Comparer {
 
 }  // namespace
 
-Result<RunComparison> CompareRuns(const std::string& run_a, const std::string& run_b) { return Comparer(run_a, run_b).Compare(); }
+Result<RunComparison> CompareRuns(const std::string& run_a, const std::string& run_b) {
+  return Comparer(run_a, run_b).Compare();
+}
 
 std::string DescribeDifference(const RunDifference& d) {
   std::string text = d.stage.empty() ? "whole run" : "stage " + d.stage;
@@ -262,7 +276,9 @@ std::string DescribeDifference(const RunDifference& d) {
   if (!d.name.empty()) text += fmt::format(", {} '{}'", tensor ? "tensor" : "field", d.name);
   if (tensor && d.index >= 0 && d.elements > 0) text += fmt::format(" element {}", d.index);
   text += fmt::format(": {} | {}", d.a, d.b);
-  if (d.elements > 0) text += fmt::format(" ({} element{} differ{}, by at most {:.3g})", d.elements, d.elements == 1 ? "" : "s", d.elements == 1 ? "s" : "", d.max_abs);
+  if (d.elements > 0)
+    text += fmt::format(" ({} element{} differ{}, by at most {:.3g})", d.elements, d.elements == 1 ? "" : "s",
+                        d.elements == 1 ? "s" : "", d.max_abs);
   return text;
 }
 

@@ -19,7 +19,8 @@ namespace {
 
 class DiffRunsTest : public ::testing::Test {
  protected:
-  DiffRunsTest() : root_(::testing::TempDir() + "diff_runs_" + std::to_string(getpid())), a_(root_ + "/a"), b_(root_ + "/b") {
+  DiffRunsTest()
+      : root_(::testing::TempDir() + "diff_runs_" + std::to_string(getpid())), a_(root_ + "/a"), b_(root_ + "/b") {
     EXPECT_TRUE(RemoveTree(root_).ok());
     WriteRun(a_, "1.5");
     WriteRun(b_, "2.5");
@@ -35,13 +36,18 @@ class DiffRunsTest : public ::testing::Test {
   }
 
   static void WriteTensors(const std::string& path, const std::vector<float>& values) {
-    static std::map<std::vector<float>, std::string> made;  // bytes of the file, written once through the product's writer
+    static std::map<std::vector<float>, std::string>
+        made;  // bytes of the file, written once through the product's writer
     std::string& bytes = made[values];
     if (bytes.empty()) {
       const std::string scratch = ::testing::TempDir() + "diff_runs_tensors_" + std::to_string(getpid());
       const auto n = static_cast<int64_t>(values.size());
       const std::vector<float> norm = {1, 1};
-      ASSERT_TRUE(WriteSafetensors(scratch, {{"w", StoredType::kF32, {2, n / 2}, values.data()}, {"norm", StoredType::kF32, {2}, norm.data()}}, {}).ok());
+      ASSERT_TRUE(
+          WriteSafetensors(
+              scratch,
+              {{"w", StoredType::kF32, {2, n / 2}, values.data()}, {"norm", StoredType::kF32, {2}, norm.data()}}, {})
+              .ok());
       Result<std::string> read = ReadFile(scratch, 1 << 20);
       ASSERT_TRUE(read.ok());
       bytes = *read;
@@ -54,12 +60,15 @@ class DiffRunsTest : public ::testing::Test {
   static void WriteRun(const std::string& run, const std::string& seconds) {
     Write(run + "/recipe.toml", "seed = 1\noutput_dir = \"" + run + "\"\n");
     Write(run + "/manifest.json", R"({"config_hash": "ab", "created_at": ")" + seconds + "\"}");
-    Write(run + "/results.json", R"({"name": ")" + run + R"(", "stages": [{"name": "zero", "eval": {"pass@1": 0.75}}], "times": {"total": )" + seconds + "}}");
+    Write(run + "/results.json",
+          R"({"name": ")" + run + R"(", "stages": [{"name": "zero", "eval": {"pass@1": 0.75}}], "times": {"total": )" +
+              seconds + "}}");
     Write(run + "/report.html", seconds);
     for (const std::string stage : {"pretrain", "rl"}) {
       std::string metrics;
       for (int step = 1; step <= 20; ++step) {
-        metrics += R"({"step": )" + std::to_string(step) + R"(, "loss": 0.5, "time/rollout": )" + seconds + R"(, "step_time": )" + seconds + "}\n";
+        metrics += R"({"step": )" + std::to_string(step) + R"(, "loss": 0.5, "time/rollout": )" + seconds +
+                   R"(, "step_time": )" + seconds + "}\n";
       }
       Write(run + "/" + stage + "/metrics.jsonl", metrics);
       Write(run + "/" + stage + "/log.txt", seconds);
@@ -67,13 +76,18 @@ class DiffRunsTest : public ::testing::Test {
         const std::string folder = run + "/" + stage + "/checkpoint-" + step;
         WriteTensors(folder + "/model.safetensors", {1, 2, 3, 4});
         WriteTensors(folder + "/optimizer.safetensors", {0, 0, 0, 0});
-        Write(folder + "/trainer_state.json", R"({"step": )" + step + R"(, "rng": {"counter": [1, 2]}, "wall_time": )" + seconds + "}");
+        Write(folder + "/trainer_state.json",
+              R"({"step": )" + step + R"(, "rng": {"counter": [1, 2]}, "wall_time": )" + seconds + "}");
         Write(folder + "/manifest.json", seconds);
         Write(folder + "/config.json", "{}");
       }
     }
-    Write(run + "/rl/completions/step_10.jsonl", R"({"step": 10, "completion": "yes so"})" "\n" R"({"step": 10, "completion": "wait 等等"})" "\n");
-    Write(run + "/rl/completions/step_2.jsonl", R"({"step": 2, "completion": "try"})" "\n");
+    Write(run + "/rl/completions/step_10.jsonl", R"({"step": 10, "completion": "yes so"})"
+                                                 "\n"
+                                                 R"({"step": 10, "completion": "wait 等等"})"
+                                                 "\n");
+    Write(run + "/rl/completions/step_2.jsonl", R"({"step": 2, "completion": "try"})"
+                                                "\n");
   }
 
   RunComparison Compare() {
@@ -86,7 +100,8 @@ class DiffRunsTest : public ::testing::Test {
   RunDifference Only() {
     const RunComparison comparison = Compare();
     EXPECT_EQ(comparison.differences.size(), 1U);
-    for (size_t i = 1; i < comparison.differences.size(); ++i) ADD_FAILURE() << DescribeDifference(comparison.differences[i]);
+    for (size_t i = 1; i < comparison.differences.size(); ++i)
+      ADD_FAILURE() << DescribeDifference(comparison.differences[i]);
     return comparison.differences.empty() ? RunDifference{} : comparison.differences[0];
   }
 
@@ -107,11 +122,16 @@ TEST_F(DiffRunsTest, TimesAndFoldersDoNotCount) {
 TEST_F(DiffRunsTest, Metric) {
   std::string metrics;
   for (int step = 1; step <= 20; ++step) {
-    metrics += R"({"step": )" + std::to_string(step) + R"(, "loss": )" + (step >= 7 ? "0.5000000000000001" : "0.5") + R"(, "step_time": 9})" "\n";
+    metrics += R"({"step": )" + std::to_string(step) + R"(, "loss": )" + (step >= 7 ? "0.5000000000000001" : "0.5") +
+               R"(, "step_time": 9})"
+               "\n";
   }
   Write(a_ + "/rl/metrics.jsonl", metrics);
   std::string same;
-  for (int step = 1; step <= 20; ++step) same += R"({"step": )" + std::to_string(step) + R"(, "loss": 0.5, "step_time": 3})" "\n";
+  for (int step = 1; step <= 20; ++step)
+    same += R"({"step": )" + std::to_string(step) +
+            R"(, "loss": 0.5, "step_time": 3})"
+            "\n";
   Write(b_ + "/rl/metrics.jsonl", same);
   const RunDifference d = Only();
   EXPECT_EQ(d.kind, "metrics");
@@ -145,7 +165,9 @@ TEST_F(DiffRunsTest, OptimizerShapeAndAbsence) {
   EXPECT_EQ(d.a, "F32 [2, 2]");
   EXPECT_EQ(d.b, "F32 [2, 3]");
   const std::vector<float> norm = {1, 1};
-  ASSERT_TRUE(WriteSafetensors(b_ + "/pretrain/checkpoint-10/optimizer.safetensors", {{"norm", StoredType::kF32, {2}, norm.data()}}, {}).ok());
+  ASSERT_TRUE(WriteSafetensors(b_ + "/pretrain/checkpoint-10/optimizer.safetensors",
+                               {{"norm", StoredType::kF32, {2}, norm.data()}}, {})
+                  .ok());
   const RunDifference absent = Only();
   EXPECT_EQ(absent.name, "w");
   EXPECT_EQ(absent.b, "absent");
@@ -161,7 +183,10 @@ TEST_F(DiffRunsTest, TrainerState) {
 }
 
 TEST_F(DiffRunsTest, Completion) {
-  Write(b_ + "/rl/completions/step_10.jsonl", R"({"step": 10, "completion": "yes so"})" "\n" R"({"step": 10, "completion": "wait 等"})" "\n");
+  Write(b_ + "/rl/completions/step_10.jsonl", R"({"step": 10, "completion": "yes so"})"
+                                              "\n"
+                                              R"({"step": 10, "completion": "wait 等"})"
+                                              "\n");
   const RunDifference d = Only();
   EXPECT_EQ(d.kind, "completions");
   EXPECT_EQ(d.step, 10);
@@ -184,7 +209,8 @@ TEST_F(DiffRunsTest, EarliestFirst) {
   WriteTensors(b_ + "/rl/checkpoint-20/model.safetensors", {1, 2, 3, 5});
   WriteTensors(b_ + "/rl/checkpoint-10/model.safetensors", {1, 2, 3, 5});
   WriteTensors(b_ + "/rl/checkpoint-10/optimizer.safetensors", {1, 0, 0, 0});
-  Write(b_ + "/rl/completions/step_10.jsonl", R"({"step": 10, "completion": "no"})" "\n");
+  Write(b_ + "/rl/completions/step_10.jsonl", R"({"step": 10, "completion": "no"})"
+                                              "\n");
   Write(b_ + "/results.json", R"({"stages": []})");
   const RunComparison comparison = Compare();
   ASSERT_EQ(comparison.differences.size(), 5U);
@@ -197,7 +223,8 @@ TEST_F(DiffRunsTest, EarliestFirst) {
 }
 
 TEST_F(DiffRunsTest, RunsOfDifferentLength) {
-  Write(b_ + "/rl/metrics.jsonl", R"({"step": 1, "loss": 0.5})" "\n");
+  Write(b_ + "/rl/metrics.jsonl", R"({"step": 1, "loss": 0.5})"
+                                  "\n");
   ASSERT_TRUE(RemoveTree(b_ + "/rl/checkpoint-20").ok());
   const RunComparison comparison = Compare();
   ASSERT_EQ(comparison.differences.size(), 2U);
@@ -258,7 +285,11 @@ TEST_F(DiffRunsTest, Errors) {
 
 TEST(TensorDifference, BitsDecide) {
   const auto tensor = [](const std::vector<float>& values) {
-    return StoredTensor{"t", StoredType::kF32, {static_cast<int64_t>(values.size())}, reinterpret_cast<const char*>(values.data()), static_cast<int64_t>(values.size() * 4)};
+    return StoredTensor{"t",
+                        StoredType::kF32,
+                        {static_cast<int64_t>(values.size())},
+                        reinterpret_cast<const char*>(values.data()),
+                        static_cast<int64_t>(values.size() * 4)};
   };
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const std::vector<float> plain = {0.0F, 1.0F}, negative = {-0.0F, 1.0F}, with_nan = {0.0F, nan};
@@ -276,7 +307,8 @@ TEST(TensorDifference, BitsDecide) {
 
 TEST(TensorValue, NumberTypes) {
   const auto value = [](StoredType type, const std::vector<unsigned char>& bytes) {
-    return TensorValue({"t", type, {}, reinterpret_cast<const char*>(bytes.data()), static_cast<int64_t>(bytes.size())}, 0);
+    return TensorValue({"t", type, {}, reinterpret_cast<const char*>(bytes.data()), static_cast<int64_t>(bytes.size())},
+                       0);
   };
   EXPECT_EQ(value(StoredType::kBF16, {0x40, 0xC0}), -3.0);
   EXPECT_EQ(value(StoredType::kF16, {0x00, 0x3C}), 1.0);
@@ -287,8 +319,12 @@ TEST(TensorValue, NumberTypes) {
 }
 
 TEST(IsVolatileField, Patterns) {
-  for (const char* name : {"step_time", "time/rollout", "tokens_per_second", "eta", "eta_seconds", "peak_rss_bytes", "wall_time"}) EXPECT_TRUE(IsVolatileField(name)) << name;
-  for (const char* name : {"loss", "reward", "learning_rate", "num_tokens", "step", "logp_mismatch/max", "name", "entropy"}) EXPECT_FALSE(IsVolatileField(name)) << name;
+  for (const char* name :
+       {"step_time", "time/rollout", "tokens_per_second", "eta", "eta_seconds", "peak_rss_bytes", "wall_time"})
+    EXPECT_TRUE(IsVolatileField(name)) << name;
+  for (const char* name :
+       {"loss", "reward", "learning_rate", "num_tokens", "step", "logp_mismatch/max", "name", "entropy"})
+    EXPECT_FALSE(IsVolatileField(name)) << name;
   EXPECT_TRUE(IsVolatileField("name", true));
 }
 

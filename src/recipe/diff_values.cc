@@ -31,7 +31,9 @@ std::string Shown(const Json& value) {
 
 // Two texts, cut to where they part.
 void ShowTexts(const std::string& a, const std::string& b, RunDifference* out) {
-  const size_t at = static_cast<size_t>(std::mismatch(a.begin(), a.begin() + static_cast<int64_t>(std::min(a.size(), b.size())), b.begin()).first - a.begin());
+  const size_t at = static_cast<size_t>(
+      std::mismatch(a.begin(), a.begin() + static_cast<int64_t>(std::min(a.size(), b.size())), b.begin()).first -
+      a.begin());
   constexpr size_t kBefore = 40;
   if (std::max(a.size(), b.size()) <= kShownBytes) {
     out->a = Quote(a, kShownBytes);
@@ -39,14 +41,19 @@ void ShowTexts(const std::string& a, const std::string& b, RunDifference* out) {
     return;
   }
   size_t begin = at > kBefore ? at - kBefore : 0;
-  while (begin > 0 && begin < a.size() && (static_cast<unsigned char>(a[begin]) & 0xc0) == 0x80) --begin;  // a whole character
-  const auto part = [&](const std::string& text) { return fmt::format("{}{}", begin > 0 ? "..." : "", Quote(std::string_view(text).substr(std::min(begin, text.size())), 2 * kBefore)); };
+  while (begin > 0 && begin < a.size() && (static_cast<unsigned char>(a[begin]) & 0xc0) == 0x80)
+    --begin;  // a whole character
+  const auto part = [&](const std::string& text) {
+    return fmt::format("{}{}", begin > 0 ? "..." : "",
+                       Quote(std::string_view(text).substr(std::min(begin, text.size())), 2 * kBefore));
+  };
   out->a = part(a);
   out->b = part(b);
 }
 
 bool SameNumber(const Json& a, const Json& b) {
-  if (a.is_number_float() || b.is_number_float()) return std::bit_cast<uint64_t>(a.get<double>()) == std::bit_cast<uint64_t>(b.get<double>());
+  if (a.is_number_float() || b.is_number_float())
+    return std::bit_cast<uint64_t>(a.get<double>()) == std::bit_cast<uint64_t>(b.get<double>());
   return a == b;
 }
 
@@ -108,7 +115,8 @@ int64_t CountLines(std::string_view text) {
 
 Result<Json> ParseRecord(std::string_view line, const std::string& path, int64_t number) {
   R1_ASSIGN(Json record, ParseJson(line, fmt::format("{} line {}", path, number)));
-  if (!record.is_object()) return Error{ErrorCode::kBadInput, fmt::format("{} line {}: not a JSON object", path, number)};
+  if (!record.is_object())
+    return Error{ErrorCode::kBadInput, fmt::format("{} line {}: not a JSON object", path, number)};
   return record;
 }
 
@@ -120,7 +128,8 @@ int64_t StepOf(const Json& record) {
 double Half(uint16_t bits) {
   const int exponent = (bits >> 10) & 31;
   const double fraction = bits & 1023, sign = (bits & 0x8000) != 0 ? -1 : 1;
-  if (exponent == 31) return fraction != 0 ? std::numeric_limits<double>::quiet_NaN() : sign * std::numeric_limits<double>::infinity();
+  if (exponent == 31)
+    return fraction != 0 ? std::numeric_limits<double>::quiet_NaN() : sign * std::numeric_limits<double>::infinity();
   return sign * (exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25));
 }
 
@@ -131,7 +140,9 @@ T Load(const char* at) {
   return value;
 }
 
-std::string ShapeText(const StoredTensor& tensor) { return fmt::format("{} [{}]", StoredTypeName(tensor.type), fmt::join(tensor.shape, ", ")); }
+std::string ShapeText(const StoredTensor& tensor) {
+  return fmt::format("{} [{}]", StoredTypeName(tensor.type), fmt::join(tensor.shape, ", "));
+}
 
 }  // namespace
 
@@ -144,18 +155,30 @@ std::optional<RunDifference> FirstJsonDifference(const Json& a, const Json& b) {
 double TensorValue(const StoredTensor& tensor, int64_t index) {
   const char* at = tensor.data + index * StoredTypeBytes(tensor.type);
   switch (tensor.type) {
-    case StoredType::kF32: return Load<float>(at);
-    case StoredType::kF64: return Load<double>(at);
-    case StoredType::kBF16: return std::bit_cast<float>(static_cast<uint32_t>(Load<uint16_t>(at)) << 16);
-    case StoredType::kF16: return Half(Load<uint16_t>(at));
-    case StoredType::kI64: return static_cast<double>(Load<int64_t>(at));
-    case StoredType::kU64: return static_cast<double>(Load<uint64_t>(at));
-    case StoredType::kI32: return Load<int32_t>(at);
-    case StoredType::kU32: return Load<uint32_t>(at);
-    case StoredType::kI16: return Load<int16_t>(at);
-    case StoredType::kU16: return Load<uint16_t>(at);
-    case StoredType::kI8: return Load<int8_t>(at);
-    default: return Load<uint8_t>(at);  // bool, bytes, and 8-bit floats as their bits
+    case StoredType::kF32:
+      return Load<float>(at);
+    case StoredType::kF64:
+      return Load<double>(at);
+    case StoredType::kBF16:
+      return std::bit_cast<float>(static_cast<uint32_t>(Load<uint16_t>(at)) << 16);
+    case StoredType::kF16:
+      return Half(Load<uint16_t>(at));
+    case StoredType::kI64:
+      return static_cast<double>(Load<int64_t>(at));
+    case StoredType::kU64:
+      return static_cast<double>(Load<uint64_t>(at));
+    case StoredType::kI32:
+      return Load<int32_t>(at);
+    case StoredType::kU32:
+      return Load<uint32_t>(at);
+    case StoredType::kI16:
+      return Load<int16_t>(at);
+    case StoredType::kU16:
+      return Load<uint16_t>(at);
+    case StoredType::kI8:
+      return Load<int8_t>(at);
+    default:
+      return Load<uint8_t>(at);  // bool, bytes, and 8-bit floats as their bits
   }
 }
 
@@ -189,7 +212,8 @@ Result<std::optional<RunDifference>> CompareJsonFiles(const std::string& path_a,
   return FirstJsonDifference(a, b);
 }
 
-Result<std::optional<RunDifference>> CompareRecordFiles(const std::string& path_a, const std::string& path_b, CompareCounts* counts) {
+Result<std::optional<RunDifference>> CompareRecordFiles(const std::string& path_a, const std::string& path_b,
+                                                        CompareCounts* counts) {
   R1_ASSIGN(const MappedFile file_a, MappedFile::Open(path_a));
   R1_ASSIGN(const MappedFile file_b, MappedFile::Open(path_b));
   std::string_view rest_a = file_a.bytes(), rest_b = file_b.bytes();
@@ -223,7 +247,8 @@ Result<std::optional<RunDifference>> CompareRecordFiles(const std::string& path_
   return std::optional<RunDifference>(difference);
 }
 
-Result<std::optional<RunDifference>> CompareTensorFiles(const std::string& path_a, const std::string& path_b, CompareCounts* counts) {
+Result<std::optional<RunDifference>> CompareTensorFiles(const std::string& path_a, const std::string& path_b,
+                                                        CompareCounts* counts) {
   R1_ASSIGN(const SafetensorsFile a, SafetensorsFile::Open(path_a));
   R1_ASSIGN(const SafetensorsFile b, SafetensorsFile::Open(path_b));
   std::optional<RunDifference> first;
@@ -262,9 +287,11 @@ Result<std::optional<RunDifference>> CompareBytes(const std::string& path_a, con
   if (x == y) return std::optional<RunDifference>();
   RunDifference difference;
   const size_t common = std::min(x.size(), y.size());
-  const size_t at = static_cast<size_t>(std::mismatch(x.begin(), x.begin() + static_cast<int64_t>(common), y.begin()).first - x.begin());
+  const size_t at = static_cast<size_t>(
+      std::mismatch(x.begin(), x.begin() + static_cast<int64_t>(common), y.begin()).first - x.begin());
   const auto shown = [&](std::string_view bytes) {
-    return at < bytes.size() ? fmt::format("byte {} is 0x{:02x}", at, static_cast<unsigned char>(bytes[at])) : fmt::format("ends after {} bytes", bytes.size());
+    return at < bytes.size() ? fmt::format("byte {} is 0x{:02x}", at, static_cast<unsigned char>(bytes[at]))
+                             : fmt::format("ends after {} bytes", bytes.size());
   };
   difference.index = static_cast<int64_t>(at);
   difference.a = shown(x);

@@ -26,10 +26,13 @@ struct CompareCounts {
   int64_t records = 0, tensors = 0, numbers = 0;
 };
 
-// Each of these compares one pair of files. The paths are of the files themselves; `file`, `stage` and `kind` are left to the caller.
+// Each of these compares one pair of files. The paths are of the files themselves; `file`, `stage` and `kind` are left
+// to the caller.
 Result<std::optional<RunDifference>> CompareJsonFiles(const std::string& path_a, const std::string& path_b);
-Result<std::optional<RunDifference>> CompareRecordFiles(const std::string& path_a, const std::string& path_b, CompareCounts* counts);
-Result<std::optional<RunDifference>> CompareTensorFiles(const std::string& path_a, const std::string& path_b, CompareCounts* counts);
+Result<std::optional<RunDifference>> CompareRecordFiles(const std::string& path_a, const std::string& path_b,
+                                                        CompareCounts* counts);
+Result<std::optional<RunDifference>> CompareTensorFiles(const std::string& path_a, const std::string& path_b,
+                                                        CompareCounts* counts);
 Result<std::optional<RunDifference>> CompareBytes(const std::string& path_a, const std::string& path_b);
 
 }  // namespace r1

@@ -13,7 +13,7 @@ namespace r1 {
 namespace {
 
 constexpr int64_t kMaxRecipeBytes = int64_t{1} << 20;
-constexpr int64_t kWorldPositions = 128;  // the world's longest document and verifier probe fit
+constexpr int64_t kWorldPositions = 131;  // the world's longest document: a search of ten tries
 constexpr int64_t kPromptPositions = 16;  // and its longest prompt
 constexpr const char* kNotShaping[] = {"save_steps", "save_total_limit", "log_completions_steps", "slots"};
 

@@ -1,7 +1,8 @@
 // Names under the parent, besides checkpoint-N:
 //   checkpoint-N.tmp-PID   being written (or left by a killed process): rubbish
 //   checkpoint-N.removing  being removed: rubbish
-//   checkpoint-N.replaced  the old checkpoint-N while a new one takes its place, on file systems that cannot swap two names:
+//   checkpoint-N.replaced  the old checkpoint-N while a new one takes its place, on file systems that cannot swap two
+//   names:
 //                          rubbish once checkpoint-N is there, else it is checkpoint-N
 #include "store/checkpoint.h"
 
@@ -34,7 +35,8 @@ int64_t StepOf(std::string_view name) {
   const std::string_view digits = name.substr(kPrefix.size());
   int64_t step = -1;
   const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), step);
-  const bool canonical = parsed.ec == std::errc() && parsed.ptr == digits.data() + digits.size() && std::to_string(step) == digits;
+  const bool canonical =
+      parsed.ec == std::errc() && parsed.ptr == digits.data() + digits.size() && std::to_string(step) == digits;
   return canonical && step >= 0 ? step : -1;
 }
 
@@ -47,7 +49,8 @@ std::string_view WithoutReplaced(std::string_view name) {
 }
 
 // Files below folder, relative, sorted; folders in `folders`, inner ones first.
-Status ListFiles(const std::string& folder, const std::string& prefix, std::vector<std::string>* files, std::vector<std::string>* folders) {
+Status ListFiles(const std::string& folder, const std::string& prefix, std::vector<std::string>* files,
+                 std::vector<std::string>* folders) {
   R1_ASSIGN(const std::vector<std::string> names, ListDir(folder));
   for (const std::string& name : names) {
     const std::string path = JoinPath(folder, name);
@@ -98,7 +101,8 @@ Status Seal(const std::string& folder, int64_t step) {
   return {};
 }
 
-// Gives the sealed folder its name. An existing checkpoint of that name is swapped out, so that one of the two is always there.
+// Gives the sealed folder its name. An existing checkpoint of that name is swapped out, so that one of the two is
+// always there.
 Status Publish(const std::string& parent, const std::string& temporary, const std::string& final) {
   std::string old;
   if (Exists(final)) {
@@ -129,18 +133,22 @@ Status CheckSpace(const std::string& parent, const std::string& name, int64_t by
   if (bytes_hint <= 0) return {};
   R1_ASSIGN(const int64_t free, FreeBytes(parent));
   if (free >= bytes_hint) return {};
-  return Error{ErrorCode::kIo, fmt::format("cannot save {} in {}: {} needed, {} free there; the checkpoints before it are untouched; "
-                                           "free some space, or keep fewer checkpoints (--save-total-limit)",
-                                           name, Quote(parent, 1024), BytesText(bytes_hint), BytesText(free))};
+  return Error{ErrorCode::kIo,
+               fmt::format("cannot save {} in {}: {} needed, {} free there; the checkpoints before it are untouched; "
+                           "free some space, or keep fewer checkpoints (--save-total-limit)",
+                           name, Quote(parent, 1024), BytesText(bytes_hint), BytesText(free))};
 }
 
 }  // namespace
 
 const std::vector<std::string>& CheckpointKillPoints() {
-  static const std::vector<std::string>* const points = new std::vector<std::string>{
-      "checkpoint.begin",        "checkpoint.after_folder",    "checkpoint.after_files",  "checkpoint.before_manifest",
-      "checkpoint.after_manifest", "checkpoint.after_sync",    "checkpoint.after_rename", "checkpoint.after_parent_sync",
-      "checkpoint.before_removing", "checkpoint.after_removing_rename", "checkpoint.after_removing", "checkpoint.end"};
+  static const std::vector<std::string>* const points =
+      new std::vector<std::string>{"checkpoint.begin",           "checkpoint.after_folder",
+                                   "checkpoint.after_files",     "checkpoint.before_manifest",
+                                   "checkpoint.after_manifest",  "checkpoint.after_sync",
+                                   "checkpoint.after_rename",    "checkpoint.after_parent_sync",
+                                   "checkpoint.before_removing", "checkpoint.after_removing_rename",
+                                   "checkpoint.after_removing",  "checkpoint.end"};
   return *points;
 }
 
@@ -175,7 +183,8 @@ Status CleanCheckpointLeftovers(const std::string& parent) {
 }
 
 Result<std::string> SaveCheckpoint(const std::string& parent, int64_t step,
-                                   const std::function<Status(const std::string& folder)>& write_files, const SaveOptions& options) {
+                                   const std::function<Status(const std::string& folder)>& write_files,
+                                   const SaveOptions& options) {
   R1_CHECK(step >= 0, "SaveCheckpoint: negative step");
   const std::string name = fmt::format("{}{}", kPrefix, step);
   const std::string final = JoinPath(parent, name), temporary = fmt::format("{}.tmp-{}", final, getpid());
@@ -234,7 +243,8 @@ Status VerifyCheckpoint(const std::string& path) {
   const Result<nlohmann::json> parsed = ParseJson(*text, manifest_path);
   if (!parsed.ok()) return damaged(kManifest, parsed.error().message);
   const nlohmann::json& manifest = *parsed;
-  if (!manifest.is_object() || !manifest.contains("files") || !manifest["files"].is_object() || manifest["files"].empty()) {
+  if (!manifest.is_object() || !manifest.contains("files") || !manifest["files"].is_object() ||
+      manifest["files"].empty()) {
     return damaged(kManifest, "it has no list of files");
   }
   // The text must be what this program writes for this step and these files: any changed bit of it shows.
@@ -248,7 +258,8 @@ Status VerifyCheckpoint(const std::string& path) {
     }
     entry = {{"bytes", given["bytes"].get<int64_t>()}, {"sha256", given["sha256"].get<std::string>()}};
   }
-  if (ToPrettyText(ManifestOf(StepOf(WithoutReplaced(BaseName(path))), entries)) != *text) return damaged(kManifest, "it is not as it was written");
+  if (ToPrettyText(ManifestOf(StepOf(WithoutReplaced(BaseName(path))), entries)) != *text)
+    return damaged(kManifest, "it is not as it was written");
   for (const auto& [name, entry] : entries.items()) {
     const std::string file = JoinPath(path, name);
     const Result<int64_t> bytes = FileSize(file);
@@ -277,9 +288,9 @@ Result<std::optional<CheckpointRef>> FindCheckpoint(const std::string& parent) {
     LogError(verified.error().message);
     if (first_error.empty()) first_error = verified.error().message;
   }
-  return Error{ErrorCode::kBadInput,
-               fmt::format("none of the {} checkpoints in {} can be used, e.g. {}; restore one, or remove them to start from the beginning",
-                           all.size(), Quote(parent, 1024), first_error)};
+  return Error{ErrorCode::kBadInput, fmt::format("none of the {} checkpoints in {} can be used, e.g. {}; restore one, "
+                                                 "or remove them to start from the beginning",
+                                                 all.size(), Quote(parent, 1024), first_error)};
 }
 
 }  // namespace r1

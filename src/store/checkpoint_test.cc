@@ -42,11 +42,13 @@ class CheckpointTest : public testing::Test {
     return WriteFileAtomic(JoinPath(folder, "inner/empty"), "");
   }
   static Status Save(const std::string& parent, int64_t step, int version = 1, const SaveOptions& options = {}) {
-    const auto saved = SaveCheckpoint(parent, step, [&](const std::string& folder) { return WriteFiles(folder, step, version); }, options);
+    const auto saved = SaveCheckpoint(
+        parent, step, [&](const std::string& folder) { return WriteFiles(folder, step, version); }, options);
     return saved.ok() ? Status{} : saved.error();
   }
   static std::string StampOf(const std::string& checkpoint) {
-    const std::string text = *ReadFile(JoinPath(checkpoint, "trainer_state.json"), 1000), model = *ReadFile(JoinPath(checkpoint, "model.safetensors"), 10000);
+    const std::string text = *ReadFile(JoinPath(checkpoint, "trainer_state.json"), 1000),
+                      model = *ReadFile(JoinPath(checkpoint, "model.safetensors"), 10000);
     const std::string stamp = text.substr(10, text.rfind('"') - 10);
     return model == std::string(5000, 'w') + stamp ? stamp : "MIXED";
   }
@@ -111,10 +113,17 @@ TEST_F(CheckpointTest, FailedWriteLeavesNothing) {
 TEST_F(CheckpointTest, SpaceIsCheckedBeforehand) {
   ASSERT_TRUE(Save(parent_, 1).ok());
   bool called = false;
-  const auto saved = SaveCheckpoint(parent_, 2, [&](const std::string&) { called = true; return Status{}; }, {.bytes_hint = int64_t{1} << 60});
+  const auto saved = SaveCheckpoint(parent_, 2,
+                                    [&](const std::string&) {
+                                      called = true;
+                                      return Status{};
+                                    },
+                                    {.bytes_hint = int64_t{1} << 60});
   ASSERT_FALSE(saved.ok());
   EXPECT_EQ(saved.error().code, ErrorCode::kIo);
-  EXPECT_NE(saved.error().message.find("cannot save checkpoint-2 in '" + parent_ + "': 1.2 EB needed, "), std::string::npos) << saved.error().message;
+  EXPECT_NE(saved.error().message.find("cannot save checkpoint-2 in '" + parent_ + "': 1.2 EB needed, "),
+            std::string::npos)
+      << saved.error().message;
   EXPECT_FALSE(called);
   EXPECT_EQ(Found(parent_), "1v1");
 }
@@ -196,11 +205,13 @@ TEST_F(CheckpointTest, EverythingIsSyncedBeforeTheRename) {
       ADD_FAILURE() << "no call " << call;
       return 0;
     };
-    const std::string final = JoinPath(parent_, "checkpoint-30"), temporary = final + ".tmp-" + std::to_string(getpid());
+    const std::string final = JoinPath(parent_, "checkpoint-30"),
+                      temporary = final + ".tmp-" + std::to_string(getpid());
     const int published = last((rerun ? "exchange " : "rename ") + temporary + " " + final);
     for (const char* name : {"/model.safetensors", "/trainer_state.json"}) {
       EXPECT_LT(last("write " + temporary + name), last("sync " + temporary + name)) << name;
-      EXPECT_LT(last("sync " + temporary + name), last("write " + temporary + "/manifest.json")) << "the manifest is written last";
+      EXPECT_LT(last("sync " + temporary + name), last("write " + temporary + "/manifest.json"))
+          << "the manifest is written last";
     }
     EXPECT_LT(last("sync " + temporary + "/inner/empty"), published);
     EXPECT_LT(last("write " + temporary + "/manifest.json"), last("sync " + temporary + "/manifest.json"));
@@ -211,7 +222,9 @@ TEST_F(CheckpointTest, EverythingIsSyncedBeforeTheRename) {
     const auto bare = std::find(calls.begin(), calls.end(), "sync " + temporary);
     EXPECT_NE(bare, calls.end()) << "the folder itself";
     EXPECT_LT(bare - calls.begin() + 1, published);
-    EXPECT_EQ(std::count_if(calls.begin(), calls.end(), [](const std::string& call) { return call.substr(0, 5) == "sync "; }), 8)
+    EXPECT_EQ(
+        std::count_if(calls.begin(), calls.end(), [](const std::string& call) { return call.substr(0, 5) == "sync "; }),
+        8)
         << "three files and the manifest once, its folder after it, two folders and the parent";
   }
 }
@@ -299,7 +312,8 @@ TEST_F(CheckpointTest, DamageOfAnyFileFallsBackLoudly) {
 TEST_F(CheckpointTest, NoneVerifiesIsAnError) {
   ASSERT_TRUE(Save(parent_, 10).ok());
   ASSERT_TRUE(Save(parent_, 20).ok());
-  for (const char* name : {"checkpoint-10", "checkpoint-20"}) ASSERT_TRUE(RemoveFile(JoinPath(parent_, std::string(name) + "/manifest.json")).ok());
+  for (const char* name : {"checkpoint-10", "checkpoint-20"})
+    ASSERT_TRUE(RemoveFile(JoinPath(parent_, std::string(name) + "/manifest.json")).ok());
   const auto found = FindCheckpoint(parent_);
   ASSERT_FALSE(found.ok());
   EXPECT_EQ(found.error().code, ErrorCode::kBadInput);
@@ -321,7 +335,9 @@ TEST_F(CheckpointTest, ManifestCannotPointOutside) {
     std::string bad = good;
     bad.replace(bad.find("inner/empty"), 11, name);
     std::ofstream(path) << bad;
-    EXPECT_NE(VerifyCheckpoint(JoinPath(parent_, "checkpoint-10")).error().message.find("is malformed"), std::string::npos) << name;
+    EXPECT_NE(VerifyCheckpoint(JoinPath(parent_, "checkpoint-10")).error().message.find("is malformed"),
+              std::string::npos)
+        << name;
   }
 }
 
@@ -330,9 +346,10 @@ TEST_F(CheckpointTest, FullDisk) {
   ASSERT_TRUE(MakeDirs(parent_).ok());
   if (mount("tmpfs", parent_.c_str(), "tmpfs", 0, "size=512k") != 0) GTEST_SKIP() << "mount is not allowed here";
   const auto save = [&](int64_t step, size_t bytes, int64_t hint) {
-    const auto saved = SaveCheckpoint(parent_, step,
-                                      [&](const std::string& folder) { return WriteFileAtomic(JoinPath(folder, "w"), std::string(bytes, 'x')); },
-                                      {.save_total_limit = 1, .bytes_hint = hint});
+    const auto saved = SaveCheckpoint(
+        parent_, step,
+        [&](const std::string& folder) { return WriteFileAtomic(JoinPath(folder, "w"), std::string(bytes, 'x')); },
+        {.save_total_limit = 1, .bytes_hint = hint});
     return saved.ok() ? std::string("ok") : saved.error().message;
   };
   const std::string first = save(1, 200000, 0), second = save(2, 400000, 0), third = save(3, 400000, 400000);

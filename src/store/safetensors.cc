@@ -47,7 +47,8 @@ const TypeInfo& InfoOf(StoredType type) {
 
 std::string ShapeText(const std::vector<int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
-// Bytes of shape x type; nothing if any product without its zeros overflows, so that later strides cannot overflow either.
+// Bytes of shape x type; nothing if any product without its zeros overflows, so that later strides cannot overflow
+// either.
 std::optional<int64_t> ByteCount(const std::vector<int64_t>& shape, int64_t element_bytes) {
   int64_t product = element_bytes;
   bool zero = false;
@@ -114,7 +115,9 @@ class HeaderReader {
     return Error{ErrorCode::kBadInput, fmt::format("{}: byte {}: {}", where_, 8 + scanner_.offset(), message)};
   }
   // The scanner's own error, if it has one, says more.
-  Error Unexpected(const std::string& message) const { return Fail(scanner_.error().empty() ? message : scanner_.error()); }
+  Error Unexpected(const std::string& message) const {
+    return Fail(scanner_.error().empty() ? message : scanner_.error());
+  }
 
   Status ReadMetadata(std::vector<std::pair<std::string, std::string>>* metadata) {
     std::set<std::string, std::less<>> seen;
@@ -139,7 +142,10 @@ class HeaderReader {
       if (token == Token::kObjectEnd) break;
       if (token != Token::kKey) return Unexpected(Named(*tensor, "a key is wanted"));
       const std::string_view key = scanner_.value();
-      bool* seen = key == "dtype" ? &has_type : key == "shape" ? &has_shape : key == "data_offsets" ? &has_offsets : nullptr;
+      bool* seen = key == "dtype"          ? &has_type
+                   : key == "shape"        ? &has_shape
+                   : key == "data_offsets" ? &has_offsets
+                                           : nullptr;
       if (seen == nullptr) return Fail(Named(*tensor, "unknown key " + Quote(key)));
       if (*seen) return Fail(Named(*tensor, "duplicate key " + Quote(key)));
       *seen = true;
@@ -151,7 +157,8 @@ class HeaderReader {
         R1_TRY(ReadNumbers(*tensor, "data_offsets", 2, &offsets));
       }
     }
-    if (!has_type || !has_shape || !has_offsets) return Fail(Named(*tensor, "dtype, shape and data_offsets are all needed"));
+    if (!has_type || !has_shape || !has_offsets)
+      return Fail(Named(*tensor, "dtype, shape and data_offsets are all needed"));
     return Place(offsets, tensor);
   }
 
@@ -190,14 +197,15 @@ class HeaderReader {
     if (offsets.size() != 2) return Fail(Named(*tensor, "data_offsets must be two numbers"));
     const int64_t size = static_cast<int64_t>(data_.size());
     if (offsets[0] > offsets[1] || offsets[1] > size) {
-      return Fail(Named(*tensor, fmt::format("data_offsets [{}, {}] are not inside the {} bytes of data", offsets[0], offsets[1], size)));
+      return Fail(Named(*tensor, fmt::format("data_offsets [{}, {}] are not inside the {} bytes of data", offsets[0],
+                                             offsets[1], size)));
     }
     const std::optional<int64_t> bytes = ByteCount(tensor->shape, StoredTypeBytes(tensor->type));
     if (!bytes) return Fail(Named(*tensor, fmt::format("shape {} is too large", ShapeText(tensor->shape))));
     if (*bytes != offsets[1] - offsets[0]) {
       return Fail(Named(*tensor, fmt::format("{} of shape {} has {} bytes, but data_offsets [{}, {}] have {}",
-                                             StoredTypeName(tensor->type), ShapeText(tensor->shape), *bytes, offsets[0], offsets[1],
-                                             offsets[1] - offsets[0])));
+                                             StoredTypeName(tensor->type), ShapeText(tensor->shape), *bytes, offsets[0],
+                                             offsets[1], offsets[1] - offsets[0])));
     }
     tensor->data = data_.data() + offsets[0];
     tensor->bytes = *bytes;
@@ -217,7 +225,8 @@ void SortByData(std::vector<StoredTensor>* tensors) {
   const auto before = [](const StoredTensor& a, const StoredTensor& b) {
     return a.data != b.data ? a.data < b.data : a.bytes < b.bytes;  // empty tensors before the one that begins there
   };
-  if (!std::is_sorted(tensors->begin(), tensors->end(), before)) std::stable_sort(tensors->begin(), tensors->end(), before);
+  if (!std::is_sorted(tensors->begin(), tensors->end(), before))
+    std::stable_sort(tensors->begin(), tensors->end(), before);
 }
 
 // The tensors, in order of their data, must cover it exactly.
@@ -229,7 +238,8 @@ Status CheckCover(const std::vector<StoredTensor>& tensors, std::string_view dat
   for (const StoredTensor& tensor : tensors) {
     const int64_t begin = tensor.data - data.data();
     if (begin < end) return fail(begin, fmt::format("tensor {} overlaps the one before it", Quote(tensor.name)));
-    if (begin > end) return fail(end, fmt::format("{} bytes before tensor {} belong to no tensor", begin - end, Quote(tensor.name)));
+    if (begin > end)
+      return fail(end, fmt::format("{} bytes before tensor {} belong to no tensor", begin - end, Quote(tensor.name)));
     end = begin + tensor.bytes;
   }
   if (end != static_cast<int64_t>(data.size())) {
@@ -254,13 +264,17 @@ Result<SafetensorsFile> SafetensorsFile::Open(const std::string& path, int64_t m
   return parsed;
 }
 
-Result<SafetensorsFile> SafetensorsFile::Parse(std::string_view file, std::string_view where, int64_t max_header_bytes) {
-  const auto fail = [&](const std::string& message) { return Error{ErrorCode::kBadInput, fmt::format("{}: {}", where, message)}; };
+Result<SafetensorsFile> SafetensorsFile::Parse(std::string_view file, std::string_view where,
+                                               int64_t max_header_bytes) {
+  const auto fail = [&](const std::string& message) {
+    return Error{ErrorCode::kBadInput, fmt::format("{}: {}", where, message)};
+  };
   if (file.size() < 8) return fail(fmt::format("{} bytes are too few for a safetensors file", file.size()));
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, file.data(), 8);
   if (header_bytes > static_cast<uint64_t>(max_header_bytes)) {
-    return fail(fmt::format("the header is said to have {} bytes, more than the {} allowed", header_bytes, max_header_bytes));
+    return fail(
+        fmt::format("the header is said to have {} bytes, more than the {} allowed", header_bytes, max_header_bytes));
   }
   if (header_bytes > file.size() - 8) {
     return fail(fmt::format("the header is said to have {} bytes, but the file has {}", header_bytes, file.size()));
@@ -273,12 +287,14 @@ Result<SafetensorsFile> SafetensorsFile::Parse(std::string_view file, std::strin
   SortByData(&tensors);
   state->by_name.resize(tensors.size());
   std::iota(state->by_name.begin(), state->by_name.end(), 0u);
-  std::sort(state->by_name.begin(), state->by_name.end(), [&](uint32_t a, uint32_t b) { return tensors[a].name < tensors[b].name; });
+  std::sort(state->by_name.begin(), state->by_name.end(),
+            [&](uint32_t a, uint32_t b) { return tensors[a].name < tensors[b].name; });
   for (size_t i = 1; i < tensors.size(); ++i) {
     const std::string& name = tensors[state->by_name[i]].name;
     if (name == tensors[state->by_name[i - 1]].name) return fail(fmt::format("duplicate tensor {}", Quote(name)));
   }
-  R1_TRY(CheckCover(tensors, data, where));  // after the names, so that a name given twice on one range is called what it is
+  R1_TRY(CheckCover(tensors, data,
+                    where));  // after the names, so that a name given twice on one range is called what it is
   return SafetensorsFile(std::move(state));
 }
 
@@ -288,18 +304,21 @@ const std::string& SafetensorsFile::path() const { return state_->path; }
 
 const StoredTensor* SafetensorsFile::Find(std::string_view name) const {
   const auto& tensors = state_->tensors;
-  const auto at = std::lower_bound(state_->by_name.begin(), state_->by_name.end(), name,
-                                   [&](uint32_t index, std::string_view wanted) { return tensors[index].name < wanted; });
+  const auto at =
+      std::lower_bound(state_->by_name.begin(), state_->by_name.end(), name,
+                       [&](uint32_t index, std::string_view wanted) { return tensors[index].name < wanted; });
   return at != state_->by_name.end() && tensors[*at].name == name ? &tensors[*at] : nullptr;
 }
 
-Result<const StoredTensor*> SafetensorsFile::Get(std::string_view name, StoredType type, const std::vector<int64_t>& shape) const {
+Result<const StoredTensor*> SafetensorsFile::Get(std::string_view name, StoredType type,
+                                                 const std::vector<int64_t>& shape) const {
   const StoredTensor* tensor = Find(name);
-  if (tensor == nullptr) return Error{ErrorCode::kBadInput, fmt::format("{}: there is no tensor {}", state_->path, Quote(name))};
+  if (tensor == nullptr)
+    return Error{ErrorCode::kBadInput, fmt::format("{}: there is no tensor {}", state_->path, Quote(name))};
   if (tensor->type != type || tensor->shape != shape) {
-    return Error{ErrorCode::kBadInput,
-                 fmt::format("{}: tensor {} is {} {}, but {} {} is wanted", state_->path, Quote(name), StoredTypeName(tensor->type),
-                             ShapeText(tensor->shape), StoredTypeName(type), ShapeText(shape))};
+    return Error{ErrorCode::kBadInput, fmt::format("{}: tensor {} is {} {}, but {} {} is wanted", state_->path,
+                                                   Quote(name), StoredTypeName(tensor->type), ShapeText(tensor->shape),
+                                                   StoredTypeName(type), ShapeText(shape))};
   }
   return tensor;
 }
@@ -318,14 +337,22 @@ int64_t CountNonFinite(const StoredTensor& tensor) {
     return found;
   };
   switch (tensor.type) {
-    case StoredType::kF8E4M3: return count(uint8_t{0x7f}, uint8_t{0x7f});
-    case StoredType::kF8E5M2: return count(uint8_t{0x7c}, uint8_t{0x7c});
-    case StoredType::kF8E8M0: return count(uint8_t{0xff}, uint8_t{0xff});
-    case StoredType::kF16: return count(uint16_t{0x7c00}, uint16_t{0x7c00});
-    case StoredType::kBF16: return count(uint16_t{0x7f80}, uint16_t{0x7f80});
-    case StoredType::kF32: return count(uint32_t{0x7f800000}, uint32_t{0x7f800000});
-    case StoredType::kF64: return count(uint64_t{0x7ff0000000000000}, uint64_t{0x7ff0000000000000});
-    default: return 0;
+    case StoredType::kF8E4M3:
+      return count(uint8_t{0x7f}, uint8_t{0x7f});
+    case StoredType::kF8E5M2:
+      return count(uint8_t{0x7c}, uint8_t{0x7c});
+    case StoredType::kF8E8M0:
+      return count(uint8_t{0xff}, uint8_t{0xff});
+    case StoredType::kF16:
+      return count(uint16_t{0x7c00}, uint16_t{0x7c00});
+    case StoredType::kBF16:
+      return count(uint16_t{0x7f80}, uint16_t{0x7f80});
+    case StoredType::kF32:
+      return count(uint32_t{0x7f800000}, uint32_t{0x7f800000});
+    case StoredType::kF64:
+      return count(uint64_t{0x7ff0000000000000}, uint64_t{0x7ff0000000000000});
+    default:
+      return 0;
   }
 }
 

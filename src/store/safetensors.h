@@ -1,8 +1,11 @@
-// The safetensors format: 8 bytes little-endian N; N bytes of JSON {"name": {"dtype", "shape", "data_offsets": [begin, end]},
-// ..., "__metadata__": {string: string}}; then the data, little-endian, row-major. Source: huggingface/safetensors README.
+// The safetensors format: 8 bytes little-endian N; N bytes of JSON {"name": {"dtype", "shape", "data_offsets": [begin,
+// end]},
+// ..., "__metadata__": {string: string}}; then the data, little-endian, row-major. Source: huggingface/safetensors
+// README.
 //
 // Reading trusts nothing: a file is accepted only if every tensor lies inside it, sizes match shape and dtype without
-// overflow, and the tensors cover the data exactly, without holes or overlaps. Errors name the file, the byte and the tensor.
+// overflow, and the tensors cover the data exactly, without holes or overlaps. Errors name the file, the byte and the
+// tensor.
 #pragma once
 
 #include <cstdint>
@@ -16,15 +19,32 @@
 
 namespace r1 {
 
-enum class StoredType { kBool, kU8, kI8, kF8E4M3, kF8E5M2, kF8E8M0, kI16, kU16, kF16, kBF16, kI32, kU32, kF32, kI64, kU64, kF64 };
+enum class StoredType {
+  kBool,
+  kU8,
+  kI8,
+  kF8E4M3,
+  kF8E5M2,
+  kF8E8M0,
+  kI16,
+  kU16,
+  kF16,
+  kBF16,
+  kI32,
+  kU32,
+  kF32,
+  kI64,
+  kU64,
+  kF64
+};
 std::string_view StoredTypeName(StoredType type);  // "BF16"
 int64_t StoredTypeBytes(StoredType type);
 
 struct StoredTensor {
   std::string name;
   StoredType type = StoredType::kF32;
-  std::vector<int64_t> shape;   // empty: a scalar
-  const char* data = nullptr;   // not aligned: copy with memcpy
+  std::vector<int64_t> shape;  // empty: a scalar
+  const char* data = nullptr;  // not aligned: copy with memcpy
   int64_t bytes = 0;
   int64_t elements() const { return bytes / StoredTypeBytes(type); }
 };
@@ -35,7 +55,8 @@ class SafetensorsFile {
   // Maps the file; the tensors point into it and live as long as this object.
   static Result<SafetensorsFile> Open(const std::string& path, int64_t max_header_bytes = kMaxHeaderBytes);
   // The same on bytes in memory (tests, fuzzing); they must outlive the object.
-  static Result<SafetensorsFile> Parse(std::string_view file, std::string_view where, int64_t max_header_bytes = kMaxHeaderBytes);
+  static Result<SafetensorsFile> Parse(std::string_view file, std::string_view where,
+                                       int64_t max_header_bytes = kMaxHeaderBytes);
   SafetensorsFile(SafetensorsFile&&) noexcept;
   SafetensorsFile& operator=(SafetensorsFile&&) noexcept;
   ~SafetensorsFile();
@@ -66,8 +87,8 @@ struct TensorToStore {
 };
 int64_t SafetensorsFileBytes(const std::vector<TensorToStore>& tensors,
                              const std::vector<std::pair<std::string, std::string>>& metadata);
-// Temporary file, sync, rename. The bytes are a function of the arguments: tensors and metadata in the order given, header
-// padded with spaces to a multiple of 8. Duplicate or reserved names are a bug of the caller (R1_CHECK).
+// Temporary file, sync, rename. The bytes are a function of the arguments: tensors and metadata in the order given,
+// header padded with spaces to a multiple of 8. Duplicate or reserved names are a bug of the caller (R1_CHECK).
 Status WriteSafetensors(const std::string& path, const std::vector<TensorToStore>& tensors,
                         const std::vector<std::pair<std::string, std::string>>& metadata);
 

@@ -31,7 +31,8 @@ std::string WithLength(uint64_t length, const std::string& rest) {
   return file + rest;
 }
 
-std::string Tensor(const std::string& name, const std::string& type, const std::string& shape, const std::string& offsets) {
+std::string Tensor(const std::string& name, const std::string& type, const std::string& shape,
+                   const std::string& offsets) {
   return "\"" + name + "\":{\"dtype\":\"" + type + "\",\"shape\":" + shape + ",\"data_offsets\":" + offsets + "}";
 }
 
@@ -70,29 +71,40 @@ TEST(Safetensors, MalformedFiles) {
       {"S12 text after the object", File("{}x"), "something follows"},
       {"S13 NUL padding", File(std::string("{}\0\0", 4)), "something follows"},
       {"S14 white space around", File(" \n{" + f32 + "} \t", data), "accepted"},
-      {"S15 name twice, one range", File("{" + f32 + "," + Tensor("w", "I32", "[2]", "[0,8]") + "}", data), "duplicate tensor 'w'"},
-      {"S15b name twice, two ranges", File("{" + Tensor("w", "F32", "[1]", "[0,4]") + "," + Tensor("w", "F32", "[1]", "[4,8]") + "}", data),
+      {"S15 name twice, one range", File("{" + f32 + "," + Tensor("w", "I32", "[2]", "[0,8]") + "}", data),
        "duplicate tensor 'w'"},
-      {"S15c name twice by an escape", File("{" + Tensor("w", "F32", "[1]", "[0,4]") + "," + Tensor("\\u0077", "F32", "[1]", "[4,8]") + "}", data),
+      {"S15b name twice, two ranges",
+       File("{" + Tensor("w", "F32", "[1]", "[0,4]") + "," + Tensor("w", "F32", "[1]", "[4,8]") + "}", data),
        "duplicate tensor 'w'"},
-      {"S16 inner key twice", File("{\"w\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", data), "duplicate key 'dtype'"},
+      {"S15c name twice by an escape",
+       File("{" + Tensor("w", "F32", "[1]", "[0,4]") + "," + Tensor("\\u0077", "F32", "[1]", "[4,8]") + "}", data),
+       "duplicate tensor 'w'"},
+      {"S16 inner key twice",
+       File("{\"w\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", data),
+       "duplicate key 'dtype'"},
       {"S17 metadata twice", File("{\"__metadata__\":{},\"__metadata__\":{}}"), "duplicate key '__metadata__'"},
       {"S17b metadata key twice", File("{\"__metadata__\":{\"a\":\"1\",\"a\":\"2\"}}"), "duplicate key 'a'"},
       {"S18 metadata not text", File("{\"__metadata__\":{\"a\":1}}"), "must be strings"},
       {"S18b metadata a list", File("{\"__metadata__\":[]}"), "must be an object"},
-      {"S19 overlap", File("{" + Tensor("a", "U8", "[5]", "[0,5]") + "," + Tensor("b", "U8", "[4]", "[4,8]") + "}", data), "'b' overlaps"},
+      {"S19 overlap",
+       File("{" + Tensor("a", "U8", "[5]", "[0,5]") + "," + Tensor("b", "U8", "[4]", "[4,8]") + "}", data),
+       "'b' overlaps"},
       {"S20 hole", File("{" + Tensor("a", "U8", "[3]", "[0,3]") + "," + Tensor("b", "U8", "[4]", "[4,8]") + "}", data),
        "data byte 3: 1 bytes before tensor 'b' belong to no tensor"},
-      {"S20b hole at the start", File("{" + Tensor("a", "U8", "[7]", "[1,8]") + "}", data), "data byte 0: 1 bytes before"},
+      {"S20b hole at the start", File("{" + Tensor("a", "U8", "[7]", "[1,8]") + "}", data),
+       "data byte 0: 1 bytes before"},
       {"S21 bytes at the end", File("{" + f32 + "}", data + "PK"), "data byte 8: 2 bytes at the end"},
       {"S21b data without tensors", File("{}", "x"), "1 bytes at the end"},
       {"S22 one byte short", File("{" + f32 + "}", "1234567"), "not inside the 7 bytes"},
-      {"S31b dtype not text", File("{\"w\":{\"dtype\":3,\"shape\":[2],\"data_offsets\":[0,8]}}", data), "dtype must be a string"},
+      {"S31b dtype not text", File("{\"w\":{\"dtype\":3,\"shape\":[2],\"data_offsets\":[0,8]}}", data),
+       "dtype must be a string"},
       {"S35 JSON depth", File("{\"w\":" + std::string(200, '[') + std::string(200, ']') + "}"), "an object is wanted"},
-      {"S35b deep shape", File("{" + Tensor("w", "F32", "[[[[2]]]]", "[0,8]") + "}", data), "shape must be whole numbers"},
+      {"S35b deep shape", File("{" + Tensor("w", "F32", "[[[[2]]]]", "[0,8]") + "}", data),
+       "shape must be whole numbers"},
       {"S36 half a surrogate pair", File("{" + Tensor("\\ud800", "F32", "[2]", "[0,8]") + "}", data), "surrogate"},
       {"a key missing", File("{\"w\":{\"dtype\":\"F32\",\"shape\":[2]}}", data), "are all needed"},
-      {"an unknown key", File("{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"x\":1}}", data), "unknown key 'x'"},
+      {"an unknown key", File("{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"x\":1}}", data),
+       "unknown key 'x'"},
       {"a tensor that is a number", File("{\"w\":1}", ""), "tensor 'w': an object is wanted"},
       {"no tensors", File("{}"), "accepted"},
       {"padded with spaces", File("{" + f32 + "}      ", data), "accepted"}};
@@ -114,8 +126,8 @@ TEST(Safetensors, ShapesAndOffsets) {
   EXPECT_EQ(One("F32", "[2]", "[0,8]"), fine);
   EXPECT_EQ(One("F64", "[]", "[0,8]"), fine) << "a scalar";
   EXPECT_EQ(One("U8", "[1,2,4,1,1,1,1,1]", "[0,8]"), fine);
-  has(One("F32", "[2]", "[8,0]"), "not inside");                       // S23
-  has(One("F32", "[2]", "[-0,8]"), "whole numbers");                   // S24
+  has(One("F32", "[2]", "[8,0]"), "not inside");      // S23
+  has(One("F32", "[2]", "[-0,8]"), "whole numbers");  // S24
   has(One("F32", "[2]", "[0.0,8]"), "whole numbers");
   has(One("F32", "[2]", "[0,8e0]"), "whole numbers");
   has(One("F32", "[2]", "[00,8]"), "may not begin with 0");
@@ -125,20 +137,20 @@ TEST(Safetensors, ShapesAndOffsets) {
   has(One("F32", "[2]", "[0]"), "must be two numbers");
   has(One("F32", "[2]", "[0," + max64 + "]"), "whole numbers");
   has(One("F32", "[2]", "[0,9223372036854775807]"), "not inside");
-  has(One("U8", "[2,18446744073709551614]", "[0,8]"), "whole numbers");   // S25
+  has(One("U8", "[2,18446744073709551614]", "[0,8]"), "whole numbers");  // S25
   has(One("U8", "[4294967296,4294967296]", "[0,8]"), "too large");
-  has(One("F32", "[4611686018427387904]", "[0,8]"), "too large");          // S26: elements x 4 = 2^64
-  has(One("F32", "[0,9223372036854775807]", "[0,0]"), "too large");        // S27
-  has(One("F32", "[" + max64 + ",2,0]", "[0,0]"), "whole numbers");        // S28
+  has(One("F32", "[4611686018427387904]", "[0,8]"), "too large");    // S26: elements x 4 = 2^64
+  has(One("F32", "[0,9223372036854775807]", "[0,0]"), "too large");  // S27
+  has(One("F32", "[" + max64 + ",2,0]", "[0,0]"), "whole numbers");  // S28
   has(One("U8", "[9223372036854775807,2,0]", "[0,0]"), "too large");
   std::string rank = "[1";
   for (int i = 1; i < 100000; ++i) rank += ",1";
-  has(One("U8", rank + "]", "[0,1]"), "more than 8 numbers");              // S29
+  has(One("U8", rank + "]", "[0,1]"), "more than 8 numbers");                                        // S29
   has(One("F32", "[3]", "[0,8]"), "F32 of shape [3] has 12 bytes, but data_offsets [0, 8] have 8");  // S30
   has(One("F32", "[2]", "[0,4]"), "has 8 bytes");
-  has(One("X9", "[2]", "[0,8]"), "dtype 'X9' is not supported");           // S31
+  has(One("X9", "[2]", "[0,8]"), "dtype 'X9' is not supported");  // S31
   has(One("f32", "[2]", "[0,8]"), "dtype 'f32' is not supported");
-  has(One("F4", "[3]", "[0,2]"), "dtype 'F4' is not supported");           // S32
+  has(One("F4", "[3]", "[0,2]"), "dtype 'F4' is not supported");  // S32
   has(One("F32", "{}", "[0,8]"), "shape must be a list");
   has(One("F32", "[null]", "[0,8]"), "whole numbers");
 }
@@ -150,8 +162,9 @@ TEST(Safetensors, ManyTensorsOnOneRange) {  // S37
 }
 
 TEST(Safetensors, EmptyTensorsAndOrder) {
-  const std::string header = "{" + Tensor("b", "U8", "[4]", "[4,8]") + "," + Tensor("none", "F32", "[0,5]", "[4,4]") + "," +
-                             Tensor("a", "F32", "[1]", "[0,4]") + "," + Tensor("end", "F32", "[0]", "[8,8]") + "}";
+  const std::string header = "{" + Tensor("b", "U8", "[4]", "[4,8]") + "," + Tensor("none", "F32", "[0,5]", "[4,4]") +
+                             "," + Tensor("a", "F32", "[1]", "[0,4]") + "," + Tensor("end", "F32", "[0]", "[8,8]") +
+                             "}";
   const std::string bytes = File(header, "AAAABBBB");
   const auto file = SafetensorsFile::Parse(bytes, "m");
   ASSERT_TRUE(file.ok()) << file.error().message;
@@ -163,19 +176,24 @@ TEST(Safetensors, EmptyTensorsAndOrder) {
   EXPECT_EQ(file->Find("none")->elements(), 0);
   EXPECT_EQ(file->Find("c"), nullptr);
   EXPECT_EQ(file->Find(""), nullptr);
-  EXPECT_NE(Message(File("{" + Tensor("a", "U8", "[8]", "[0,8]") + "," + Tensor("e", "U8", "[0]", "[4,4]") + "}", "12345678")).find("'e' overlaps"),
-            std::string::npos);
+  EXPECT_NE(
+      Message(File("{" + Tensor("a", "U8", "[8]", "[0,8]") + "," + Tensor("e", "U8", "[0]", "[4,4]") + "}", "12345678"))
+          .find("'e' overlaps"),
+      std::string::npos);
 }
 
 TEST(Safetensors, StrangeNamesAreOpaqueAndEscapedInMessages) {  // S34
   for (const std::string name : {"../../etc/passwd", "a\\u0000b", "a\\nb\\u001b[2J", ""}) {
     EXPECT_EQ(Message(File("{" + Tensor(name, "F32", "[2]", "[0,8]") + "}", "12345678")), "accepted") << name;
   }
-  EXPECT_NE(Message(File("{" + Tensor("a\\n\\u001b[2J", "F32", "[3]", "[0,8]") + "}", "12345678")).find("tensor 'a\\n\\x1b[2J': F32"), std::string::npos);
+  EXPECT_NE(Message(File("{" + Tensor("a\\n\\u001b[2J", "F32", "[3]", "[0,8]") + "}", "12345678"))
+                .find("tensor 'a\\n\\x1b[2J': F32"),
+            std::string::npos);
 }
 
 TEST(Safetensors, EveryBitFlipAndCutEndsInAnAnswer) {
-  const std::string good = File("{\"__metadata__\":{\"k\":\"v\"}," + Tensor("a", "F32", "[2]", "[0,8]") + "," + Tensor("b", "BF16", "[2,2]", "[8,16]") + "}",
+  const std::string good = File("{\"__metadata__\":{\"k\":\"v\"}," + Tensor("a", "F32", "[2]", "[0,8]") + "," +
+                                    Tensor("b", "BF16", "[2,2]", "[8,16]") + "}",
                                 "0123456789abcdef");
   ASSERT_EQ(Message(good), "accepted");
   int refused = 0;
@@ -185,7 +203,8 @@ TEST(Safetensors, EveryBitFlipAndCutEndsInAnAnswer) {
     refused += Message(bad) != "accepted";
   }
   EXPECT_GT(refused, 500);
-  for (size_t length = 0; length < good.size(); ++length) EXPECT_NE(Message(good.substr(0, length)), "accepted") << length;
+  for (size_t length = 0; length < good.size(); ++length)
+    EXPECT_NE(Message(good.substr(0, length)), "accepted") << length;
 }
 
 TEST(Safetensors, WriteAndReadBack) {
@@ -217,7 +236,8 @@ TEST(Safetensors, WriteAndReadBack) {
   EXPECT_TRUE(file->Get("z.weight", StoredType::kF32, {3}).ok());
   EXPECT_EQ(file->Get("z.weight", StoredType::kF32, {4}).error().message,
             (dir / "m.safetensors") + ": tensor 'z.weight' is F32 [3], but F32 [4] is wanted");
-  EXPECT_EQ(file->Get("w", StoredType::kF32, {4}).error().message, (dir / "m.safetensors") + ": there is no tensor 'w'");
+  EXPECT_EQ(file->Get("w", StoredType::kF32, {4}).error().message,
+            (dir / "m.safetensors") + ": there is no tensor 'w'");
   // The data begins at a multiple of 8.
   uint64_t header = 0;
   const std::string bytes = *ReadFile(dir / "m.safetensors", 1 << 20);
@@ -225,7 +245,8 @@ TEST(Safetensors, WriteAndReadBack) {
   EXPECT_EQ(header % 8, 0u);
 }
 
-// The bytes of the reference implementation for the same content (serialize_file of the Rust crate pads the header to 8 too).
+// The bytes of the reference implementation for the same content (serialize_file of the Rust crate pads the header to 8
+// too).
 TEST(Safetensors, KnownBytes) {
   TempDir dir;
   const float one = 1;
@@ -260,11 +281,15 @@ TEST(Safetensors, WriterFaultsLeaveTheOldFile) {
 
 TEST(Safetensors, NonFiniteAreCounted) {  // S38
   const float inf = std::numeric_limits<float>::infinity();
-  const std::vector<float> values{1, inf, -inf, std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::max(), 0};
+  const std::vector<float> values{
+      1, inf, -inf, std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::max(), 0};
   const std::vector<uint16_t> bf16{0x7f80, 0xffc0, 0x7f7f, 0x0001}, f16{0x7c00, 0x7bff, 0xfe00};
   const std::vector<uint8_t> e4m3{0x7f, 0xff, 0x7e, 0x78}, e5m2{0x7c, 0x7d, 0x7b};
   const auto count = [](StoredType type, const auto& v) {
-    StoredTensor tensor{.name = "w", .type = type, .shape = {}, .data = reinterpret_cast<const char*>(v.data()),
+    StoredTensor tensor{.name = "w",
+                        .type = type,
+                        .shape = {},
+                        .data = reinterpret_cast<const char*>(v.data()),
                         .bytes = static_cast<int64_t>(v.size() * sizeof(v[0]))};
     return CountNonFinite(tensor);
   };
@@ -320,7 +345,8 @@ TEST(Safetensors, MillionTensors) {  // S33
   const int64_t extra = PeakRssBytes() - before;
   RecordProperty("seconds", std::to_string(seconds));
   RecordProperty("extra_bytes", std::to_string(extra));
-  std::printf("%d tensors, header of %zu bytes: %.2f s, %lld MB more\n", kTensors, header.size(), seconds, static_cast<long long>(extra >> 20));
+  std::printf("%d tensors, header of %zu bytes: %.2f s, %lld MB more\n", kTensors, header.size(), seconds,
+              static_cast<long long>(extra >> 20));
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   EXPECT_LE(extra, (int64_t{64} << 20) + 2 * static_cast<int64_t>(header.size()));
 #endif

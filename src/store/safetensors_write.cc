@@ -20,7 +20,8 @@ using Metadata = std::vector<std::pair<std::string, std::string>>;
 int64_t BytesOf(const TensorToStore& tensor) {
   int64_t bytes = StoredTypeBytes(tensor.type);
   for (const int64_t dim : tensor.shape) {
-    R1_CHECK(dim >= 0 && (dim == 0 || bytes <= std::numeric_limits<int64_t>::max() / dim), "WriteSafetensors: bad shape of " + tensor.name);
+    R1_CHECK(dim >= 0 && (dim == 0 || bytes <= std::numeric_limits<int64_t>::max() / dim),
+             "WriteSafetensors: bad shape of " + tensor.name);
     bytes *= dim;
   }
   return bytes;
@@ -44,8 +45,9 @@ std::string Header(const std::vector<TensorToStore>& tensors, const Metadata& me
     R1_CHECK(tensor.name != "__metadata__" && names.insert(tensor.name).second,
              "WriteSafetensors: name used twice or reserved: " + Quote(tensor.name));
     const int64_t bytes = BytesOf(tensor);
-    json += fmt::format("{}{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}", json.size() == 1 ? "" : ",",
-                        JsonText(tensor.name), StoredTypeName(tensor.type), fmt::join(tensor.shape, ","), offset, offset + bytes);
+    json += fmt::format("{}{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}",
+                        json.size() == 1 ? "" : ",", JsonText(tensor.name), StoredTypeName(tensor.type),
+                        fmt::join(tensor.shape, ","), offset, offset + bytes);
     offset += bytes;
   }
   json += "}";

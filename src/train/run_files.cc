@@ -14,6 +14,9 @@ namespace {
 constexpr int64_t kMaxMetricsBytes = int64_t{1} << 30;
 constexpr int64_t kMaxStateBytes = int64_t{1} << 20;
 
+// A whole number that is not negative; the parser stores such as signed or as unsigned.
+bool IsCount(const nlohmann::json& j) { return j.is_number_unsigned() || (j.is_number_integer() && j.get<int64_t>() >= 0); }
+
 nlohmann::ordered_json StateToJson(const TrainState& s) {
   return {{"kind", s.kind}, {"step", s.step}, {"seed", s.seed}, {"cursor", s.cursor}, {"num_tokens", s.num_tokens}, {"optimizer_steps", s.optimizer_steps}, {"config_hash", s.config_hash}};
 }
@@ -22,7 +25,7 @@ Result<TrainState> StateFromJson(const std::string& path) {
   R1_ASSIGN(const nlohmann::json j, ReadJsonFile(path, kMaxStateBytes));
   TrainState s;
   for (const char* key : {"step", "seed", "cursor", "num_tokens", "optimizer_steps"}) {
-    if (!j.is_object() || !j.contains(key) || !j[key].is_number_unsigned()) return Error{ErrorCode::kBadInput, path + ": '" + key + "' is missing or not a whole number"};
+    if (!j.is_object() || !j.contains(key) || !IsCount(j[key])) return Error{ErrorCode::kBadInput, path + ": '" + key + "' is missing or not a whole number"};
   }
   for (const char* key : {"kind", "config_hash"}) {
     if (!j.contains(key) || !j[key].is_string()) return Error{ErrorCode::kBadInput, path + ": '" + key + "' is missing or not a string"};
@@ -68,7 +71,7 @@ Result<MetricsFile> MetricsFile::Open(const std::string& path, int64_t last_step
       const Result<nlohmann::json> line = ParseJson(std::string_view(text).substr(at, end - at), path);
       if (!line.ok() || !line->is_object() || !line->contains("step")) break;
       const nlohmann::json& step = (*line)["step"];
-      if (!step.is_number_unsigned() || step.get<uint64_t>() > static_cast<uint64_t>(last_step)) break;
+      if (!IsCount(step) || step.get<uint64_t>() > static_cast<uint64_t>(last_step)) break;
       at = end + 1;
       last_kept = step.get<int64_t>();
     }

@@ -114,7 +114,7 @@ void Trainer::RunShard(const Model& model, int shard, int lane_index, std::span<
     LogProbs* logp = HeadLogProbs(ctx, hidden, model.head(), micro.row_R, micro.target_R, micro.rows, options.inv_temperature);
     loss(shard, micro, *logp);
     if (!backward) continue;
-    if (options.mtp_weight > 0 && !lane.mtp_row.empty()) {
+    if (options.mtp_weight > 0) {  // also without targets here: expert load and balance must not depend on the cuts
       Var* mtp = model.ForwardMtp(ctx, micro.batch, hidden, lane.next.data(), &stats);
       LogProbs* second = HeadLogProbs(ctx, mtp, model.head(), lane.mtp_row.data(), lane.mtp_target.data(), static_cast<int64_t>(lane.mtp_row.size()), 1.0f);
       const float weight = static_cast<float>(-static_cast<double>(options.mtp_weight) / mtp_targets_);

@@ -1,5 +1,5 @@
-// The built r1 binary, from outside: every help page, messages, exit codes, JSON on standard output, configuration files,
-// completion in the shells that are installed. R1_BINARY is its path.
+// The built r1 binary, from outside: every help page, messages, exit codes, JSON on standard output, configuration
+// files, completion in the shells that are installed. R1_BINARY is its path.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -28,7 +28,9 @@ std::string Slurp(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-std::string Scratch(const std::string& name) { return ::testing::TempDir() + "r1_binary_" + std::to_string(getpid()) + "_" + name; }
+std::string Scratch(const std::string& name) {
+  return ::testing::TempDir() + "r1_binary_" + std::to_string(getpid()) + "_" + name;
+}
 
 // Runs a program without a shell in between. stdout_path: where its output goes ("" : a file that is read back).
 Outcome Execute(const std::vector<std::string>& words, const std::string& stdout_path = "") {
@@ -36,7 +38,8 @@ Outcome Execute(const std::vector<std::string>& words, const std::string& stdout
   const pid_t child = fork();
   if (child == 0) {
     const int null = open("/dev/null", O_RDONLY);
-    const int to = open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), complain = open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    const int to = open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600),
+              complain = open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     dup2(null, 0);
     dup2(to, 1);
     dup2(complain, 2);
@@ -105,7 +108,8 @@ TEST(Binary, EveryCommandHasAPageThatTeaches) {
 TEST(Binary, Overview) {
   const Outcome help = R1({"--help"});
   EXPECT_EQ(help.code, 0);
-  for (const Command& command : AllCommands()) EXPECT_NE(help.out.find("\n  " + command.name + " "), std::string::npos) << command.name;
+  for (const Command& command : AllCommands())
+    EXPECT_NE(help.out.find("\n  " + command.name + " "), std::string::npos) << command.name;
   EXPECT_EQ(R1({"help"}).out, help.out);
   const Outcome nothing = R1({});
   EXPECT_EQ(nothing.code, 64);
@@ -148,8 +152,10 @@ TEST(Binary, MissingInputs) {
 }
 
 TEST(Binary, ErrorsAreJsonToo) {
-  for (const std::vector<std::string>& words :
-       {std::vector<std::string>{"inspect", "/nonexistent", "--json"}, {"diff-runs", "--json"}, {"doctor", "--no-such-thing-at-all", "--json"}, {"nonsense", "--json"}}) {
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"inspect", "/nonexistent", "--json"},
+                                                {"diff-runs", "--json"},
+                                                {"doctor", "--no-such-thing-at-all", "--json"},
+                                                {"nonsense", "--json"}}) {
     const Outcome outcome = R1(words);
     const nlohmann::json json = Json(outcome);
     EXPECT_EQ(json["error"]["code"], outcome.code);
@@ -165,9 +171,11 @@ TEST(Binary, ReportsAsJson) {
   const nlohmann::json checks = Json(doctor);
   EXPECT_EQ(doctor.code, checks["ok"].get<bool>() ? 0 : 69);
   bool found = false;
-  for (const nlohmann::json& check : checks["checks"]) found = found || (check["name"] == "cores" && check["values"]["usable"].get<int>() >= 1);
+  for (const nlohmann::json& check : checks["checks"])
+    found = found || (check["name"] == "cores" && check["values"]["usable"].get<int>() >= 1);
   EXPECT_TRUE(found);
-  EXPECT_EQ(Json(R1({"doctor", "--runs-dir=elsewhere", "--dry-run", "--json"})), nlohmann::json({{"runs_dir", "elsewhere"}}));
+  EXPECT_EQ(Json(R1({"doctor", "--runs-dir=elsewhere", "--dry-run", "--json"})),
+            nlohmann::json({{"runs_dir", "elsewhere"}}));
 }
 
 TEST(Binary, DoctorSaysWhatFails) {
@@ -181,7 +189,9 @@ TEST(Binary, DefaultThenFileThenCommandLine) {
   std::ofstream(file) << "max_differences = 7\n";
   EXPECT_EQ(Json(R1({"diff-runs", "a", "b", "--dry-run", "--json"}))["max_differences"], 5);
   EXPECT_EQ(Json(R1({"diff-runs", "a", "b", "--dry-run", "--json", "--config", file}))["max_differences"], 7);
-  EXPECT_EQ(Json(R1({"diff-runs", "--max_differences=9", "a", "b", "--dry-run", "--json", "--config", file}))["max_differences"], 9);
+  EXPECT_EQ(Json(R1({"diff-runs", "--max_differences=9", "a", "b", "--dry-run", "--json", "--config",
+                     file}))["max_differences"],
+            9);
   // What --dry-run prints is a file that --config reads back.
   const Outcome printed = R1({"eval", "m", "--problems=12", "--temperature=0.6", "--dry-run"});
   EXPECT_EQ(printed.code, 0);
@@ -206,7 +216,8 @@ std::string TinyRecipe() {
   const std::string path = Scratch("tiny.toml");
   std::ofstream(path) << "name = \"tiny\"\nseed = 7\n[model]\npreset = \"tiny\"\n[tokenizer]\ndocuments = 2000\n"
                          "[[stage]]\nname = \"pretrain\"\nkind = \"pretrain\"\nmax_steps = 3\ntokens_per_step = 256\n"
-                         "[[stage]]\nname = \"zero\"\nkind = \"rl\"\nmodel = \"pretrain\"\nmax_steps = 2\nnum_prompts = 2\nnum_generations = 2\n"
+                         "[[stage]]\nname = \"zero\"\nkind = \"rl\"\nmodel = \"pretrain\"\nmax_steps = 2\nnum_prompts "
+                         "= 2\nnum_generations = 2\n"
                          "max_completion_length = 8\n";
   return path;
 }
@@ -217,7 +228,8 @@ TEST(Binary, RecipeSettings) {
   EXPECT_EQ(plain["seed"], 7);
   EXPECT_EQ(plain["zero"]["max_steps"], 2);
   const nlohmann::json changed =
-      Json(R1({"run", "--seed", "8", recipe, "--zero.max-steps", "5", "--pretrain.learning_rate=0.5", "--model.preset", "mini-dense", "--tokens-per-step=512", "--dry-run", "--json"}));
+      Json(R1({"run", "--seed", "8", recipe, "--zero.max-steps", "5", "--pretrain.learning_rate=0.5", "--model.preset",
+               "mini-dense", "--tokens-per-step=512", "--dry-run", "--json"}));
   EXPECT_EQ(changed["seed"], 8);
   EXPECT_EQ(changed["zero"]["max_steps"], 5);
   EXPECT_EQ(changed["pretrain"]["learning_rate"], 0.5);
@@ -229,7 +241,8 @@ TEST(Binary, RecipeSettings) {
   const Outcome slip = R1({"run", recipe, "--zero.max-stesp=5", "--dry-run"});
   EXPECT_EQ(slip.code, 64);
   EXPECT_EQ(slip.err, "r1 run: error: unknown option '--zero.max-stesp'; did you mean '--zero.max-steps'?\n");
-  EXPECT_EQ(R1({"run", recipe, "--zero.max-steps=few"}).err, "r1 run: error: --zero.max-steps: 'few' is not a whole number\n");
+  EXPECT_EQ(R1({"run", recipe, "--zero.max-steps=few"}).err,
+            "r1 run: error: --zero.max-steps: 'few' is not a whole number\n");
   EXPECT_NE(R1({"run", recipe, "--help"}).out.find("--zero.num-generations"), std::string::npos);
   // What --dry-run prints is a recipe that resolves to itself.
   const Outcome printed = R1({"run", recipe, "--seed=9", "--dry-run"});
@@ -245,7 +258,8 @@ TEST(Binary, RecipeSettings) {
 }
 
 TEST(Binary, StageCommands) {
-  const nlohmann::json pretrain = Json(R1({"pretrain", "--max-steps=9", "--model.preset=mini-dense", "--dry-run", "--json"}));
+  const nlohmann::json pretrain =
+      Json(R1({"pretrain", "--max-steps=9", "--model.preset=mini-dense", "--dry-run", "--json"}));
   EXPECT_EQ(pretrain["pretrain"]["max_steps"], 9);
   EXPECT_EQ(pretrain["model"]["model_type"], "llama");
   const std::string file = Scratch("pretrain.toml");
@@ -273,7 +287,15 @@ TEST(Binary, AWholeRun) {
   EXPECT_GT(Json(same)["compared"]["numbers"].get<int64_t>(), 100000);
   EXPECT_EQ(R1({"run", recipe, "--output-dir", a, "--seed=8"}).code, 78);  // other settings in the same folder
   // The second stage alone, on the first one's model.
-  const std::vector<std::string> rl = {"rl", a + "/pretrain", "--output-dir", c, "--seed=8", "--max-steps=2", "--num-prompts=2", "--num-generations=2", "--max-completion-length=8"};
+  const std::vector<std::string> rl = {"rl",
+                                       a + "/pretrain",
+                                       "--output-dir",
+                                       c,
+                                       "--seed=8",
+                                       "--max-steps=2",
+                                       "--num-prompts=2",
+                                       "--num-generations=2",
+                                       "--max-completion-length=8"};
   const Outcome alone = R1(rl);
   ASSERT_EQ(alone.code, 0) << alone.err;
   EXPECT_EQ(Slurp(a + "/tokenizer.json"), Slurp(c + "/tokenizer.json"));
@@ -285,13 +307,17 @@ TEST(Binary, AWholeRun) {
   EXPECT_TRUE(inspected["architecture"]["loads_here"].get<bool>()) << inspected["architecture"];
   EXPECT_EQ(inspected["training_state"]["step"], 2);
   EXPECT_EQ(inspected["verified"]["non_finite"], 0);
-  EXPECT_GT(inspected["parameters"]["total"].get<int64_t>(), inspected["parameters"]["active_per_token"].get<int64_t>());
+  EXPECT_GT(inspected["parameters"]["total"].get<int64_t>(),
+            inspected["parameters"]["active_per_token"].get<int64_t>());
   EXPECT_EQ(inspected["tensors"].size(), inspected["weights"]["tensors"].get<size_t>());
-  const std::vector<std::string> ask = {"generate", a + "/zero", "pick 14 8 20 3 5 sum 42", "--num-generations=3", "--max-completion-length=6", "--json"};
+  const std::vector<std::string> ask = {
+      "generate", a + "/zero", "pick 14 8 20 3 5 sum 42", "--num-generations=3", "--max-completion-length=6", "--json"};
   const nlohmann::json answers = Json(R1(ask));
   EXPECT_EQ(answers["completions"].size(), 3U);
   EXPECT_EQ(Json(R1(ask))["completions"], answers["completions"]);
-  const nlohmann::json measured = Json(R1({"eval", a + "/zero", "--problems=3", "--samples=4", "--max-completion-length=6", "--general-problems=2", "--verifier-probes=2", "--json"}));
+  const nlohmann::json measured =
+      Json(R1({"eval", a + "/zero", "--problems=3", "--samples=4", "--max-completion-length=6", "--general-problems=2",
+               "--verifier-probes=2", "--json"}));
   EXPECT_EQ(measured["problems"], 3);
   const Outcome report = R1({"report", a, b, "--output", Scratch("page.html"), "--svg", Scratch("curves.svg")});
   EXPECT_EQ(report.code, 0) << report.err;
@@ -314,7 +340,9 @@ TEST(Binary, InspectExplainsFolders) {
   ASSERT_TRUE(MakeDirs(folder + "/rl/checkpoint-20").ok());
   ASSERT_TRUE(MakeDirs(folder + "/rl/checkpoint-3").ok());
   EXPECT_NE(R1({"inspect", folder}).err.find("try " + folder + "/rl/checkpoint-20"), std::string::npos);
-  EXPECT_NE(R1({"inspect", folder + "/rl"}).err.find("did you mean its newest checkpoint, " + folder + "/rl/checkpoint-20?"), std::string::npos);
+  EXPECT_NE(
+      R1({"inspect", folder + "/rl"}).err.find("did you mean its newest checkpoint, " + folder + "/rl/checkpoint-20?"),
+      std::string::npos);
   std::ofstream(folder + "/broken.safetensors") << "x";
   EXPECT_EQ(R1({"inspect", folder + "/broken.safetensors"}).code, 65);
   // Names in an index that lead out of the folder.
@@ -331,7 +359,8 @@ TEST_P(Completion, LoadsAndNamesEverything) {
   const std::string shell = GetParam();
   const Outcome script = R1({"completion", shell});
   ASSERT_EQ(script.code, 0);
-  for (const Command& command : AllCommands()) EXPECT_NE(script.out.find(command.name), std::string::npos) << command.name;
+  for (const Command& command : AllCommands())
+    EXPECT_NE(script.out.find(command.name), std::string::npos) << command.name;
   EXPECT_NE(script.out.find("max-differences"), std::string::npos);
   const std::string file = Scratch("completion");
   std::ofstream(file) << script.out;
@@ -341,7 +370,8 @@ TEST_P(Completion, LoadsAndNamesEverything) {
   EXPECT_EQ(checked.code, 0) << checked.err;
 }
 
-INSTANTIATE_TEST_SUITE_P(Shells, Completion, ::testing::Values("bash", "zsh", "fish"), [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Shells, Completion, ::testing::Values("bash", "zsh", "fish"),
+                         [](const auto& info) { return std::string(info.param); });
 
 TEST(BashCompletion, Completes) {
   const std::string file = Scratch("bash");
