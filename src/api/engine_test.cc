@@ -5,8 +5,8 @@
 
 #include "base/files.h"
 #include "base/test_dir.h"
-#include "data/corpus_stream.h"
 #include "model/io.h"
+#include "text/bpe_train.h"
 
 namespace r1 {
 namespace {
@@ -14,7 +14,9 @@ namespace {
 class EngineTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    const Result<Tokenizer> tokenizer = TrainTokenizer(0, 4000);
+    std::vector<AddedToken> markers;
+    for (const char* marker : {"<|begin|>", "<|user|>", "<|assistant|>", "<|end|>"}) markers.push_back({-1, marker, true, false, true});
+    const Result<Tokenizer> tokenizer = TrainBpe(std::vector<std::string>{" sort 3 1 2 sort 3 1 2"}, markers, {});
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().message;
     ModelConfig config = *ModelPreset("tiny");
     config.vocab_size = kernels::RoundUp(tokenizer->size(), 32);

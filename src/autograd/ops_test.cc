@@ -1,5 +1,6 @@
-// The ops one by one: values against the formula, backward of the linear ones as exact adjoints, rows that do not see each other, steps run
-// in reverse, and misuse that is caught. Gradients of whole models against double precision: model/gradient_test.cc.
+// The ops one by one: values against the formula, backward of the linear ones as exact adjoints, rows that do not see
+// each other, steps run in reverse, and misuse that is caught. Gradients of whole models against double precision:
+// model/gradient_test.cc.
 #include "autograd/ops.h"
 
 #include <gtest/gtest.h>
@@ -42,7 +43,8 @@ class Ops : public ::testing::Test {
   Var* Half(int64_t rows, int64_t cols, const std::vector<float>& x) {
     Var* v = NewVar16(ctx_, rows, cols);
     std::memset(static_cast<void*>(v->data16), 0, static_cast<size_t>(rows * v->ld16) * sizeof(Bf16));
-    for (int64_t i = 0; i < rows * cols; ++i) v->data16[i / cols * v->ld16 + i % cols] = ToBf16(x[static_cast<size_t>(i)]);
+    for (int64_t i = 0; i < rows * cols; ++i)
+      v->data16[i / cols * v->ld16 + i % cols] = ToBf16(x[static_cast<size_t>(i)]);
     return v;
   }
   // A matrix [n, k] with its packed copies; its gradient is at `offset` of gradient_.
@@ -73,7 +75,9 @@ TEST_F(Ops, MatMulAndItsAdjoints) {
     Var* y = MatMul(ctx_, in, Matrix(n, k, w, 16));
     SetGrad(ctx_, y, dy);
     ctx_.tape.Backward();
-    const auto at = [](const std::vector<float>& v, int64_t i) { return static_cast<double>(v[static_cast<size_t>(i)]); };
+    const auto at = [](const std::vector<float>& v, int64_t i) {
+      return static_cast<double>(v[static_cast<size_t>(i)]);
+    };
     for (int64_t i = 0; i < t; ++i) {
       for (int64_t j = 0; j < n; ++j) {
         double want = 0;
@@ -135,7 +139,8 @@ TEST_F(Ops, JoinsPassGradientsOn) {
   for (int64_t i = 0; i < 3; ++i) {
     for (int64_t j = 0; j < 96; ++j) {
       const size_t at = static_cast<size_t>(i * 96 + j);
-      EXPECT_EQ(ToFloat(joined->data16[i * joined->ld16 + j]), j < 32 ? a[static_cast<size_t>(i * 32 + j)] : b[static_cast<size_t>(i * 64 + j - 32)]);
+      EXPECT_EQ(ToFloat(joined->data16[i * joined->ld16 + j]),
+                j < 32 ? a[static_cast<size_t>(i * 32 + j)] : b[static_cast<size_t>(i * 64 + j - 32)]);
       EXPECT_EQ(j < 32 ? va->grad[i * 32 + j] : vb->grad[i * 64 + j - 32], g[at]);
     }
   }
@@ -173,10 +178,13 @@ TEST_F(Ops, RmsNormOfColumns) {
   ctx_.tape.Backward();
   for (int64_t i = 0; i < t; ++i) {
     double squares = 0, mix = 0;
-    for (int64_t j = 0; j < d; ++j) squares += std::pow(static_cast<double>(x[static_cast<size_t>(i * cols + first + j)]), 2);
+    for (int64_t j = 0; j < d; ++j)
+      squares += std::pow(static_cast<double>(x[static_cast<size_t>(i * cols + first + j)]), 2);
     const double r = 1 / std::sqrt(squares / static_cast<double>(d) + 1e-5);
     const auto value = [&](int64_t j) { return static_cast<double>(x[static_cast<size_t>(i * cols + first + j)]); };
-    const auto back = [&](int64_t j) { return static_cast<double>(dy[static_cast<size_t>(i * d + j)]) * static_cast<double>(w[static_cast<size_t>(j)]); };
+    const auto back = [&](int64_t j) {
+      return static_cast<double>(dy[static_cast<size_t>(i * d + j)]) * static_cast<double>(w[static_cast<size_t>(j)]);
+    };
     for (int64_t j = 0; j < d; ++j) mix += back(j) * value(j) / static_cast<double>(d);
     for (int64_t j = 0; j < cols; ++j) {
       const float g = in->grad[i * cols + j];
@@ -186,7 +194,8 @@ TEST_F(Ops, RmsNormOfColumns) {
       }
       const int64_t k = j - first;
       EXPECT_NEAR(g, r * back(k) - value(k) * r * r * r * mix, 1e-5);
-      EXPECT_NEAR(ToFloat(y->data16[i * y->ld16 + k]), value(k) * r * static_cast<double>(w[static_cast<size_t>(k)]), 0.005 * std::abs(value(k) * r) + 1e-6);
+      EXPECT_NEAR(ToFloat(y->data16[i * y->ld16 + k]), value(k) * r * static_cast<double>(w[static_cast<size_t>(k)]),
+                  0.005 * std::abs(value(k) * r) + 1e-6);
     }
     for (int64_t j = d; j < y->ld16; ++j) EXPECT_EQ(y->data16[i * y->ld16 + j].bits, 0);
   }
@@ -215,14 +224,16 @@ TEST_F(Ops, HeadRowsDoNotDependOnBlocks) {
     one.recording = true;
     std::vector<float> other(static_cast<size_t>(v * d), 0.0f);
     one.param_grad = other.data();
-    LogProbs* single = HeadLogProbs(one, h, head, &row[static_cast<size_t>(i)], &target[static_cast<size_t>(i)], 1, 1.25f);
+    LogProbs* single =
+        HeadLogProbs(one, h, head, &row[static_cast<size_t>(i)], &target[static_cast<size_t>(i)], 1, 1.25f);
     ASSERT_EQ(single->logp[0], all->logp[i]);
     ASSERT_EQ(single->lse[0], all->lse[i]);
     ASSERT_EQ(single->entropy[0], all->entropy[i]);
     one.tape.Clear();
     if (i % 10 != 0) continue;  // the gradient of a few rows, each through its own pass
     Var* alone = NewVar16(one, 1, d);
-    std::memcpy(static_cast<void*>(alone->data16), h->data16 + row[static_cast<size_t>(i)] * h->ld16, static_cast<size_t>(d) * sizeof(Bf16));
+    std::memcpy(static_cast<void*>(alone->data16), h->data16 + row[static_cast<size_t>(i)] * h->ld16,
+                static_cast<size_t>(d) * sizeof(Bf16));
     LogProbs* again = HeadLogProbs(one, alone, head, nullptr, &target[static_cast<size_t>(i)], 1, 1.25f);
     again->dlogp[0] = all->dlogp[i];
     again->dentropy[0] = all->dentropy[i];
@@ -231,7 +242,8 @@ TEST_F(Ops, HeadRowsDoNotDependOnBlocks) {
   }
   // Rows that predict nothing get no gradient: 150 rows, 100 used.
   int64_t untouched = 0;
-  for (int64_t i = 0; i < t; ++i) untouched += std::all_of(h->grad + i * d, h->grad + (i + 1) * d, [](float g) { return g == 0; }) ? 1 : 0;
+  for (int64_t i = 0; i < t; ++i)
+    untouched += std::all_of(h->grad + i * d, h->grad + (i + 1) * d, [](float g) { return g == 0; }) ? 1 : 0;
   EXPECT_EQ(untouched, 50 + 1);  // row 0 has factor 0
 }
 
@@ -258,7 +270,8 @@ TEST_F(Ops, MoeRowsAreIndependent) {
   const Segment whole{0, t, 0, 0}, one{0, 1, 0, 0};
   const Var* all = Moe(ctx_, Half(t, d, x), w, route, {&whole, 1}, stats);
   for (int64_t i = 0; i < t; ++i) {
-    const Var* alone = Moe(ctx_, Half(1, d, std::vector<float>(x.begin() + i * d, x.begin() + (i + 1) * d)), w, route, {&one, 1}, stats_one);
+    const Var* alone = Moe(ctx_, Half(1, d, std::vector<float>(x.begin() + i * d, x.begin() + (i + 1) * d)), w, route,
+                           {&one, 1}, stats_one);
     EXPECT_EQ(std::memcmp(alone->data, all->data + i * d, static_cast<size_t>(d) * sizeof(float)), 0);
   }
   EXPECT_EQ(load, load_one);
@@ -290,7 +303,8 @@ TEST_F(Ops, NothingIsRecordedInInference) {
 }
 
 TEST_F(Ops, MisuseIsCaught) {
-  const CheckHandler before = SetCheckHandler([](const char*, int, const std::string& message) { throw std::runtime_error(message); });
+  const CheckHandler before =
+      SetCheckHandler([](const char*, int, const std::string& message) { throw std::runtime_error(message); });
   const Weight w = Matrix(8, 32, Random(8 * 32), 0);
   const int32_t bad_token[1] = {8}, negative[1] = {-1};
   EXPECT_THROW(Embed(ctx_, w, bad_token, 1), std::runtime_error);

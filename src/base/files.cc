@@ -325,6 +325,20 @@ Status WriteFileAtomic(const std::string& path, std::string_view data) {
   return SyncDir(ParentOf(path));
 }
 
+Status RemoveTemporaries(const std::string& folder) {
+  R1_ASSIGN(const std::vector<std::string> names, ListDir(folder));
+  for (const std::string& name : names) {
+    const size_t mark = name.rfind(".tmp-");
+    if (mark == std::string::npos || mark == 0 || IsDir(JoinPath(folder, name))) continue;
+    const std::string_view numbers = std::string_view(name).substr(mark + 5);
+    const size_t dash = numbers.find('-');
+    const auto digits = [](std::string_view text) { return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos; };
+    if (dash == std::string_view::npos || !digits(numbers.substr(0, dash)) || !digits(numbers.substr(dash + 1))) continue;
+    R1_TRY(RemoveFile(JoinPath(folder, name)));
+  }
+  return {};
+}
+
 std::string Sha256(std::string_view data) {
   const DigestContext context = StartSha256();
   R1_CHECK(EVP_DigestUpdate(context.get(), data.data(), data.size()) == 1, "SHA-256 failed");

@@ -1,6 +1,8 @@
 // For tests: a folder of its own that goes away with the object, and a child process whose last words can be read.
 #pragma once
 
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +32,13 @@ class TempDir {
  private:
   std::string path_;
 };
+
+// Mounts a small empty file system on the folder, seen by this process alone, so that it goes away even if the test is
+// killed. False if that is not allowed here.
+inline bool MountSmallDisk(const std::string& folder, const char* size) {
+  if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
+  return mount("tmpfs", folder.c_str(), "tmpfs", 0, size) == 0;
+}
 
 struct ChildResult {
   int signal = 0;  // that ended it, or 0

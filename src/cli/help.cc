@@ -73,7 +73,8 @@ std::string UsageLine(const Command& command, bool has_settings) {
     const std::string name = positional.name + (positional.many ? "..." : "");
     line += positional.required ? " " + name : " [" + name + "]";
   }
-  return line + (has_settings ? " [--config FILE] [--setting VALUE]..." : " [--option]...");
+  if (!has_settings) return line + " [--option]...";
+  return line + (command.more_fields ? "" : " [--config FILE]") + " [--setting VALUE]...";
 }
 
 }  // namespace
@@ -130,12 +131,14 @@ std::string CommandHelpText(const Command& command, const FieldList& fields, int
                   option.help, width);
   }
   if (!fields.empty()) {
+    const std::string keys = command.more_fields
+                                 ? "A dotted name may be shortened to its end if only one setting ends so."
+                                 : "The same names, with underscores, are the keys of the --config file.";
     text += "\n" +
             WrapText(
-                "In square brackets: the value if nothing is said. The same names, with underscores, are the keys of "
-                "the --config file; "
-                "on the command line dashes and underscores are equal, --name=VALUE is --name VALUE, and --no-name is "
-                "--name=false.",
+                "In square brackets: the value if nothing is said. Dashes and underscores are equal, --name=VALUE is "
+                "--name VALUE, and --no-name is --name=false. " +
+                    keys,
                 columns, 0) +
             "\n";
   }

@@ -47,7 +47,7 @@ std::string NextCommands(const Recipe& recipe, const std::string& folder) {
       "  r1 generate {0} \"pick 14 8 20 3 5 sum 42\" --num-generations 3\n"
       "  r1 eval {0} --temperature 0.6\n"
       "  r1 run mini-zero --seed {1} && r1 report {2} runs/mini-zero-seed{1}\n",
-      model, recipe.seed + 1, folder);
+      ShellQuote(model), recipe.seed + 1, ShellQuote(folder));
 }
 
 }  // namespace
@@ -104,9 +104,14 @@ std::vector<std::pair<std::string, std::string>> StageOverrides(const std::strin
 
 Result<int> RunRecipeCommand(Recipe& recipe, const RunSettings& settings, const Invocation& invocation) {
   R1_TRY(CheckThreads(settings.threads));
-  if (!invocation.json) {
+  if (settings.explain || !invocation.json) {
     R1_ASSIGN(const std::string plan, PlanText(recipe, settings.threads));
-    Print(plan + "\n");
+    if (settings.explain && invocation.json) {
+      PrintJson({{"plan", plan}});
+    } else {
+      Print(plan + (settings.explain ? "" : "\n"));
+    }
+    if (settings.explain) return 0;
   }
   InstallInterruptHandler();
   RunOptions options;
@@ -133,9 +138,6 @@ Result<int> DryRunRecipe(Recipe& recipe, const RunSettings& settings, const Invo
   R1_TRY(CheckThreads(settings.threads));
   if (invocation.json) {
     PrintJson(FieldsToJson(RecipeFields(recipe)));
-  } else if (settings.explain) {
-    R1_ASSIGN(const std::string plan, PlanText(recipe, settings.threads));
-    Print(plan);
   } else {
     Print(RecipeToToml(recipe));
   }

@@ -23,14 +23,13 @@ struct RunSettings {
       "folder of the run; if it is there, the run goes on where it stopped. If not given: runs/NAME-seedSEED");
     v("threads", threads, "threads to compute with; 0: all cores. Changes the speed only, never the result");
     v("explain", explain,
-      "with --dry-run: print the plan (sizes, memory, tokens and updates of each stage, expected time), which a run "
-      "prints first");
+      "only print the plan and stop: sizes, memory, tokens and updates of each stage, expected time on this machine");
   }
 };
 
-// Runs, prints the report's place (or the results as JSON), and says how to go on after an interrupt.
+// Prints the plan, runs, prints the report's place; with --json only the results. With `explain` only the plan.
 Result<int> RunRecipeCommand(Recipe& recipe, const RunSettings& settings, const Invocation& invocation);
-// Prints the resolved recipe, or the plan with `explain`.
+// Prints the resolved recipe.
 Result<int> DryRunRecipe(Recipe& recipe, const RunSettings& settings, const Invocation& invocation);
 
 // The settings of a command that runs one stage: those of RunSettings, `seed` and `name` of the run, the stage's own

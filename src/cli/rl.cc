@@ -19,6 +19,17 @@ Result<Recipe> MakeRecipe(std::string model, const std::vector<std::pair<std::st
                      "settings", overrides);
 }
 
+// The preset with these sizes, the vocabulary aside; if there is none, `fallback`, from which every size then differs.
+std::string PresetOf(ModelConfig model, const std::string& fallback) {
+  for (const std::string& name : ModelPresetNames()) {
+    Result<ModelConfig> preset = ModelPreset(name);
+    if (!preset.ok()) continue;
+    preset->vocab_size = model.vocab_size;
+    if (FieldsText(CollectFields(*preset)) == FieldsText(CollectFields(model))) return name;
+  }
+  return fallback;
+}
+
 // The recipe with the settings of this command line, for the model's own architecture.
 Result<Recipe> Resolve(const std::string& folder, const RunSettings& settings, const std::shared_ptr<Recipe>& shown,
                        const Invocation& invocation) {
@@ -28,6 +39,7 @@ Result<Recipe> Resolve(const std::string& folder, const RunSettings& settings, c
   const std::string config_path = JoinPath(folder, "config.json");
   R1_ASSIGN(const std::string config, ReadFile(config_path, kMaxConfigBytes));
   R1_ASSIGN(recipe.model, ModelConfigFromJson(config, config_path));
+  recipe.preset = PresetOf(recipe.model, recipe.preset);
   return recipe;
 }
 

@@ -36,7 +36,7 @@ Command RunCommand() {
       "recipe that would be run.";
   command.examples = {
       {"r1 run mini-zero", "R1-Zero in miniature: base model, reinforcement learning, measurements, report"},
-      {"r1 run mini-zero --explain --dry-run", "what it will do and how long that takes here, without doing it"},
+      {"r1 run mini-zero --explain", "what it will do and how long that takes here, without doing it"},
       {"r1 run recipes/mini-zero.toml --seed 1 --zero.max-steps 50 --output-dir runs/short",
        "another seed, a shorter second half"},
       {"r1 run mini-zero --model.preset mini-dense", "the same story with a dense model"}};

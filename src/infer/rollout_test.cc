@@ -1,5 +1,6 @@
-// Sampling is a function of (seed, stream, step, prompt key, sample, position) and the weights: batches, order, slots, threads and prefix
-// sharing cannot be seen in tokens, log-probabilities or entropies. Equality with the trainer: rl/exactness_test.cc.
+// Sampling is a function of (seed, stream, step, prompt key, sample, position) and the weights: batches, order, slots,
+// threads and prefix sharing cannot be seen in tokens, log-probabilities or entropies. Equality with the trainer:
+// rl/exactness_test.cc.
 #include "infer/rollout.h"
 
 #include <gtest/gtest.h>
@@ -73,7 +74,9 @@ TEST_P(RolloutTest, NothingButTheKeysMatters) {
       options.slots_per_lane = slots;
       const Results other = Run(requests_, options, threads);
       for (size_t i = 0; i < base.size(); ++i) {
-        for (size_t s = 0; s < 4; ++s) ExpectSame(other[i][s], base[i][s], std::to_string(threads) + " threads, " + std::to_string(slots) + " slots");
+        for (size_t s = 0; s < 4; ++s)
+          ExpectSame(other[i][s], base[i][s],
+                     std::to_string(threads) + " threads, " + std::to_string(slots) + " slots");
       }
     }
   }
@@ -88,7 +91,8 @@ TEST_P(RolloutTest, NothingButTheKeysMatters) {
       RolloutRequest one = requests_[i];
       one.samples = samples;
       const Results alone = Run({one}, options_);
-      for (size_t s = 0; s < static_cast<size_t>(std::min<int64_t>(samples, 4)); ++s) ExpectSame(alone[0][s], base[i][s], "alone");
+      for (size_t s = 0; s < static_cast<size_t>(std::min<int64_t>(samples, 4)); ++s)
+        ExpectSame(alone[0][s], base[i][s], "alone");
     }
   }
 }
@@ -160,7 +164,8 @@ TEST_P(RolloutTest, AgreesWithOnePassOverTheText) {
 
 TEST_P(RolloutTest, NextTokenProbabilitiesAreThoseOfThePass) {
   ThreadPool pool(2);
-  const std::vector<std::vector<int32_t>> texts = {requests_[1].prompt, requests_[0].prompt, requests_[2].prompt}, candidates = {{0, 7, 9}, {}, {32}};
+  const std::vector<std::vector<int32_t>> texts = {requests_[1].prompt, requests_[0].prompt, requests_[2].prompt},
+                                          candidates = {{0, 7, 9}, {}, {32}};
   const auto p = NextTokenProbabilities(*model_, pool, texts, candidates);
   ASSERT_EQ(p.size(), 3u);
   Context ctx;
@@ -178,7 +183,8 @@ TEST_P(RolloutTest, NextTokenProbabilitiesAreThoseOfThePass) {
 INSTANTIATE_TEST_SUITE_P(Configs, RolloutTest, ::testing::ValuesIn([] {
                            std::vector<NamedConfig> some;
                            for (const NamedConfig& c : TestConfigs()) {
-                             if (c.name == "llama_grouped" || c.name == "v3_query_latent" || c.name == "v3_plain") some.push_back(c);
+                             if (c.name == "llama_grouped" || c.name == "v3_query_latent" || c.name == "v3_plain")
+                               some.push_back(c);
                            }
                            return some;
                          }()),
@@ -215,7 +221,8 @@ TEST_F(Rollout, PaddingOfTheVocabularyIsNeverSampled) {
 TEST_F(Rollout, CallbackSeesEveryTokenAndCanStop) {
   const Results all = engine_.Run({{{1, 2}, 0, 3}, {{4}, 1, 2}}, options_).value();
   std::mutex mutex;
-  std::vector<std::vector<std::vector<int32_t>>> seen = {std::vector<std::vector<int32_t>>(3), std::vector<std::vector<int32_t>>(2)};
+  std::vector<std::vector<std::vector<int32_t>>> seen = {std::vector<std::vector<int32_t>>(3),
+                                                         std::vector<std::vector<int32_t>>(2)};
   options_.on_token = [&](size_t request, int64_t sample, int32_t token) {
     const std::lock_guard<std::mutex> lock(mutex);
     std::vector<int32_t>& tokens = seen[request][static_cast<size_t>(sample)];

@@ -1,4 +1,5 @@
-// The next token: the inverse of the cumulative distribution, truncations, padding of the vocabulary, and refused settings.
+// The next token: the inverse of the cumulative distribution, truncations, padding of the vocabulary, and refused
+// settings.
 #include "infer/sampler.h"
 
 #include <gtest/gtest.h>
@@ -23,7 +24,8 @@ std::vector<double> Shares(const SamplingConfig& config, const std::vector<float
   int32_t last = 0;
   for (int i = 0; i < kNumbers; ++i) {
     const float u = (static_cast<float>(i) + 0.5f) / kNumbers;
-    const int32_t token = sampler.Sample(kernels::Kernels(), logits.data(), static_cast<int64_t>(logits.size()), limit, u);
+    const int32_t token =
+        sampler.Sample(kernels::Kernels(), logits.data(), static_cast<int64_t>(logits.size()), limit, u);
     EXPECT_GE(token, last) << "tokens ascend with the number";
     last = token;
     share[static_cast<size_t>(token)] += 1.0 / kNumbers;
@@ -65,14 +67,16 @@ TEST_F(SamplerTest, GreedyTakesTheFirstOfTheLikeliest) {
 }
 
 TEST_F(SamplerTest, Truncations) {
-  // Likeliest first: tokens 1 and 4 (equal), 3, 0, 2 with shares 0.366, 0.366, 0.134, 0.0495, 0.018 (of a sum that is 1 after rounding).
+  // Likeliest first: tokens 1 and 4 (equal), 3, 0, 2 with shares 0.366, 0.366, 0.134, 0.0495, 0.018 (of a sum that is 1
+  // after rounding).
   ExpectShares(Shares({.top_k = 1}, kLogits), Softmax(kLogits, 1, {1}));  // of equals the lower id
   ExpectShares(Shares({.top_k = 3}, kLogits), Softmax(kLogits, 1, {1, 3, 4}));
   ExpectShares(Shares({.top_k = 50}, kLogits), Softmax(kLogits, 1, {0, 1, 2, 3, 4}));
   ExpectShares(Shares({.top_p = 0.1}, kLogits), Softmax(kLogits, 1, {1}));
   ExpectShares(Shares({.top_p = 0.5}, kLogits), Softmax(kLogits, 1, {1, 4}));
   ExpectShares(Shares({.top_p = 0.85}, kLogits), Softmax(kLogits, 1, {1, 3, 4}));
-  ExpectShares(Shares({.min_p = 0.3}, kLogits), Softmax(kLogits, 1, {1, 3, 4}));  // exp(-1) = 0.37 of the likeliest stays
+  ExpectShares(Shares({.min_p = 0.3}, kLogits),
+               Softmax(kLogits, 1, {1, 3, 4}));  // exp(-1) = 0.37 of the likeliest stays
   ExpectShares(Shares({.min_p = 0.4}, kLogits), Softmax(kLogits, 1, {1, 4}));
   ExpectShares(Shares({.temperature = 0.5, .top_k = 4, .min_p = 0.1}, kLogits), Softmax(kLogits, 0.5, {1, 3, 4}));
 }
@@ -101,9 +105,15 @@ TEST_F(SamplerTest, RefusedSettings) {
   EXPECT_TRUE(ValidateSamplingConfig({}, "x").ok());
   EXPECT_TRUE(ValidateSamplingConfig({.temperature = 0, .top_k = 5, .top_p = 0.5, .min_p = 1}, "x").ok());
   const double nan = std::nan("");
-  const std::pair<const char*, SamplingConfig> bad[] = {
-      {"temperature", {.temperature = -1}}, {"temperature", {.temperature = nan}}, {"temperature", {.temperature = 1e9}}, {"top_k", {.top_k = -1}}, {"top_p", {.top_p = 0}},
-      {"top_p", {.top_p = 1.5}},            {"top_p", {.top_p = nan}},             {"min_p", {.min_p = -0.1}},            {"min_p", {.min_p = nan}}};
+  const std::pair<const char*, SamplingConfig> bad[] = {{"temperature", {.temperature = -1}},
+                                                        {"temperature", {.temperature = nan}},
+                                                        {"temperature", {.temperature = 1e9}},
+                                                        {"top_k", {.top_k = -1}},
+                                                        {"top_p", {.top_p = 0}},
+                                                        {"top_p", {.top_p = 1.5}},
+                                                        {"top_p", {.top_p = nan}},
+                                                        {"min_p", {.min_p = -0.1}},
+                                                        {"min_p", {.min_p = nan}}};
   for (const auto& [name, config] : bad) {
     const Status status = ValidateSamplingConfig(config, "here");
     ASSERT_FALSE(status.ok()) << name;

@@ -58,8 +58,8 @@ TEST(ModelConfig, PublishedSpellings) {
   const Result<ModelConfig> llama = ModelConfigFromJson(j.dump(), "llama");
   ASSERT_TRUE(llama.ok()) << llama.error().message;
   EXPECT_EQ(llama->head_dim, 16);
-  EXPECT_EQ(llama->num_key_value_heads, 4);    // as many as query heads
-  EXPECT_EQ(llama->rms_norm_eps, 1e-6);        // the default of these files, not of this program
+  EXPECT_EQ(llama->num_key_value_heads, 4);  // as many as query heads
+  EXPECT_EQ(llama->rms_norm_eps, 1e-6);      // the default of these files, not of this program
   j.erase("rope_theta");
   j["rope_parameters"] = {{"rope_theta", 50000.0}, {"rope_type", "default"}};
   const Result<ModelConfig> newer = ModelConfigFromJson(j.dump(), "llama");
@@ -109,7 +109,8 @@ TEST(ModelConfig, RefusesWhatWouldChangeTheArithmetic) {
 
 TEST(ModelConfig, MalformedFiles) {
   const std::string good = ModelConfigToJson(TestV3());
-  for (const std::string& text : {std::string(), std::string("[]"), std::string("{}"), std::string("null"), good.substr(0, good.size() / 2)}) {
+  for (const std::string& text :
+       {std::string(), std::string("[]"), std::string("{}"), std::string("null"), good.substr(0, good.size() / 2)}) {
     const Result<ModelConfig> c = ModelConfigFromJson(text, "x");
     ASSERT_FALSE(c.ok()) << text;
     EXPECT_EQ(c.error().code, ErrorCode::kBadInput);
@@ -125,7 +126,8 @@ TEST(ModelConfig, MalformedFiles) {
     EXPECT_NE(c.error().message.find(key), std::string::npos) << c.error().message;
   }
   // What the shapes of the tensors do not tell must be in the file.
-  for (const char* key : {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_experts_per_tok", "n_group", "topk_group", "routed_scaling_factor"}) {
+  for (const char* key : {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads",
+                          "num_experts_per_tok", "n_group", "topk_group", "routed_scaling_factor"}) {
     nlohmann::json j = Stored(TestV3());
     j.erase(key);
     const Result<ModelConfig> c = ModelConfigFromJson(j.dump(), "x");
@@ -140,33 +142,34 @@ TEST(ModelConfig, ImpossibleSizesNameTheField) {
     std::function<void(ModelConfig&)> change;
     bool latent = true;
   };
-  const Bad bad[] = {{"vocab_size", [](ModelConfig& c) { c.vocab_size = 0; }},
-                     {"hidden_size", [](ModelConfig& c) { c.hidden_size = 48; }},
-                     {"hidden_size", [](ModelConfig& c) { c.hidden_size = -64; }},
-                     {"num_hidden_layers", [](ModelConfig& c) { c.num_hidden_layers = 0; }},
-                     {"num_hidden_layers", [](ModelConfig& c) { c.num_hidden_layers = int64_t{1} << 60; }},
-                     {"num_nextn_predict_layers", [](ModelConfig& c) { c.num_nextn_predict_layers = 2; }},
-                     {"num_attention_heads", [](ModelConfig& c) { c.num_attention_heads = 0; }},
-                     {"max_position_embeddings", [](ModelConfig& c) { c.max_position_embeddings = 0; }},
-                     {"rms_norm_eps", [](ModelConfig& c) { c.rms_norm_eps = 0; }},
-                     {"rms_norm_eps", [](ModelConfig& c) { c.rms_norm_eps = std::nan(""); }},
-                     {"rope_theta", [](ModelConfig& c) { c.rope_theta = 1; }},
-                     {"qk_rope_head_dim", [](ModelConfig& c) { c.qk_rope_head_dim = 15; }},
-                     {"v_head_dim", [](ModelConfig& c) { c.v_head_dim = 24; }},
-                     {"kv_lora_rank", [](ModelConfig& c) { c.kv_lora_rank = 0; }},
-                     {"n_routed_experts", [](ModelConfig& c) { c.n_routed_experts = 2048; }},  // the kernels hold at most 1,024
-                     {"moe_intermediate_size", [](ModelConfig& c) { c.moe_intermediate_size = 0; }},
-                     {"n_group", [](ModelConfig& c) { c.n_group = 3; }},
-                     {"n_group", [](ModelConfig& c) { c.n_group = 0; }},
-                     {"topk_group", [](ModelConfig& c) { c.topk_group = 3; }},
-                     {"num_experts_per_tok", [](ModelConfig& c) { c.num_experts_per_tok = 5; }},  // one group of four is open
-                     {"num_experts_per_tok", [](ModelConfig& c) { c.num_experts_per_tok = 0; }},
-                     {"group", [](ModelConfig& c) { c.n_group = c.topk_group = 8; }},
-                     {"routed_scaling_factor", [](ModelConfig& c) { c.routed_scaling_factor = -1; }},
-                     {"num_key_value_heads", [](ModelConfig& c) { c.num_key_value_heads = 3; }, false},
-                     {"num_key_value_heads", [](ModelConfig& c) { c.num_key_value_heads = 0; }, false},
-                     {"head_dim", [](ModelConfig& c) { c.head_dim = 24; }, false},
-                     {"num_nextn_predict_layers", [](ModelConfig& c) { c.num_nextn_predict_layers = 1; }, false}};
+  const Bad bad[] = {
+      {"vocab_size", [](ModelConfig& c) { c.vocab_size = 0; }},
+      {"hidden_size", [](ModelConfig& c) { c.hidden_size = 48; }},
+      {"hidden_size", [](ModelConfig& c) { c.hidden_size = -64; }},
+      {"num_hidden_layers", [](ModelConfig& c) { c.num_hidden_layers = 0; }},
+      {"num_hidden_layers", [](ModelConfig& c) { c.num_hidden_layers = int64_t{1} << 60; }},
+      {"num_nextn_predict_layers", [](ModelConfig& c) { c.num_nextn_predict_layers = 2; }},
+      {"num_attention_heads", [](ModelConfig& c) { c.num_attention_heads = 0; }},
+      {"max_position_embeddings", [](ModelConfig& c) { c.max_position_embeddings = 0; }},
+      {"rms_norm_eps", [](ModelConfig& c) { c.rms_norm_eps = 0; }},
+      {"rms_norm_eps", [](ModelConfig& c) { c.rms_norm_eps = std::nan(""); }},
+      {"rope_theta", [](ModelConfig& c) { c.rope_theta = 1; }},
+      {"qk_rope_head_dim", [](ModelConfig& c) { c.qk_rope_head_dim = 15; }},
+      {"v_head_dim", [](ModelConfig& c) { c.v_head_dim = 24; }},
+      {"kv_lora_rank", [](ModelConfig& c) { c.kv_lora_rank = 0; }},
+      {"n_routed_experts", [](ModelConfig& c) { c.n_routed_experts = 2048; }},  // the kernels hold at most 1,024
+      {"moe_intermediate_size", [](ModelConfig& c) { c.moe_intermediate_size = 0; }},
+      {"n_group", [](ModelConfig& c) { c.n_group = 3; }},
+      {"n_group", [](ModelConfig& c) { c.n_group = 0; }},
+      {"topk_group", [](ModelConfig& c) { c.topk_group = 3; }},
+      {"num_experts_per_tok", [](ModelConfig& c) { c.num_experts_per_tok = 5; }},  // one group of four is open
+      {"num_experts_per_tok", [](ModelConfig& c) { c.num_experts_per_tok = 0; }},
+      {"group", [](ModelConfig& c) { c.n_group = c.topk_group = 8; }},
+      {"routed_scaling_factor", [](ModelConfig& c) { c.routed_scaling_factor = -1; }},
+      {"num_key_value_heads", [](ModelConfig& c) { c.num_key_value_heads = 3; }, false},
+      {"num_key_value_heads", [](ModelConfig& c) { c.num_key_value_heads = 0; }, false},
+      {"head_dim", [](ModelConfig& c) { c.head_dim = 24; }, false},
+      {"num_nextn_predict_layers", [](ModelConfig& c) { c.num_nextn_predict_layers = 1; }, false}};
   for (const Bad& b : bad) {
     ModelConfig c = b.latent ? TestV3() : TestDense(64, 4, 2, 16, 40, 45);
     ASSERT_TRUE(ValidateModelConfig(c, "x").ok());

@@ -1,5 +1,5 @@
-// The tape's gradient of every parameter tensor against central differences of the double-precision reference with the expert choices held
-// fixed; and proof that the check sees a wrong backward: eight kernels broken one at a time.
+// The tape's gradient of every parameter tensor against central differences of the double-precision reference with the
+// expert choices held fixed; and proof that the check sees a wrong backward: eight kernels broken one at a time.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -30,17 +30,21 @@ Case MakeCase(const ModelConfig& c) {
     FillModel(*out.model, seed);
     out.sequences = RandomSequences(c.vocab_size, lengths, seed);
     out.flat = FlatCopy(*out.model);
-    if (out.reference->Forward(out.flat.data(), out.sequences, {1, c.num_nextn_predict_layers > 0, 0}).margin < kClearMargin) continue;
+    if (out.reference->Forward(out.flat.data(), out.sequences, {1, c.num_nextn_predict_layers > 0, 0}).margin <
+        kClearMargin)
+      continue;
     out.reference->Freeze();
     out.model->Pack(pool);
-    for (const reference::Sequence& s : out.sequences) out.targets += static_cast<int64_t>(s.tokens.size()) - s.loss_from;
+    for (const reference::Sequence& s : out.sequences)
+      out.targets += static_cast<int64_t>(s.tokens.size()) - s.loss_from;
     return out;
   }
   ADD_FAILURE() << "no sequences without near ties found";
   return {};
 }
 
-// Everything at once: log-probabilities and entropies with random factors, a temperature, the prediction loss, the balance loss.
+// Everything at once: log-probabilities and entropies with random factors, a temperature, the prediction loss, the
+// balance loss.
 Objective Everything(const Case& test) {
   Objective o;
   Rng rng(11, Stream::kTest);
@@ -67,7 +71,8 @@ double Derivative(Case& test, const Objective& o, const std::vector<double>& dir
 struct Check {
   std::string tensor;
   double along = 0;   // |derivative along g / |g| - |g|| / |g|
-  double random = 0;  // |derivative along a random unit vector - <g, it>| / (|g| / sqrt(n)): in units of the part of g on a random axis
+  double random = 0;  // |derivative along a random unit vector - <g, it>| / (|g| / sqrt(n)): in units of the part of g
+                      // on a random axis
   double norm = 0;
 };
 
@@ -75,7 +80,8 @@ struct Check {
 Check CheckGradient(Case& test, const Objective& o, const std::vector<float>& g, const ParamSpec* spec) {
   Check out;
   out.tensor = spec != nullptr ? spec->name : "all";
-  const size_t begin = spec != nullptr ? static_cast<size_t>(spec->offset) : 0, end = spec != nullptr ? begin + static_cast<size_t>(spec->count()) : g.size();
+  const size_t begin = spec != nullptr ? static_cast<size_t>(spec->offset) : 0,
+               end = spec != nullptr ? begin + static_cast<size_t>(spec->count()) : g.size();
   std::vector<double> direction(g.size(), 0.0);
   for (size_t i = begin; i < end; ++i) out.norm += static_cast<double>(g[i]) * static_cast<double>(g[i]);
   out.norm = std::sqrt(out.norm);
@@ -94,14 +100,16 @@ Check CheckGradient(Case& test, const Objective& o, const std::vector<float>& g,
   return out;
 }
 
-// bf16 rounding of values and of gradients makes a relative error of about 1 % in the gradient of a tensor. Along the gradient itself it
-// enters as a change of length; on a random axis the error is as large as the gradient's own share times that 1 %, so a quarter of it is far
-// out, while a wrong gradient is off by 1. What reaches a tensor with a small gradient comes rounded from the larger rest of the network: for
-// it the bound grows by 0.2 % of the whole gradient.
+// bf16 rounding of values and of gradients makes a relative error of about 1 % in the gradient of a tensor. Along the
+// gradient itself it enters as a change of length; on a random axis the error is as large as the gradient's own share
+// times that 1 %, so a quarter of it is far out, while a wrong gradient is off by 1. What reaches a tensor with a small
+// gradient comes rounded from the larger rest of the network: for it the bound grows by 0.2 % of the whole gradient.
 constexpr double kAlong = 0.04, kRandom = 0.25, kOfWhole = 0.002;
 
 double Slack(const Check& c, double whole) { return c.norm > 0 ? 1 + kOfWhole * whole / (kAlong * c.norm) : 1; }
-bool Fails(const Check& c, double whole) { return !(c.along < kAlong * Slack(c, whole) && c.random < kRandom * Slack(c, whole)); }
+bool Fails(const Check& c, double whole) {
+  return !(c.along < kAlong * Slack(c, whole) && c.random < kRandom * Slack(c, whole));
+}
 
 // Each part of the objective by itself.
 std::vector<std::pair<std::string, Objective>> Parts(const Case& test) {
@@ -139,7 +147,8 @@ TEST_P(Gradient, EveryTensor) {
   for (const ParamSpec& spec : test.model->params().specs) {
     if (!spec.trainable()) continue;
     const Check c = CheckGradient(test, o, result.gradient, &spec);
-    EXPECT_FALSE(Fails(c, whole)) << c.tensor << ": along " << c.along << ", random " << c.random << ", norm " << c.norm << " of " << whole;
+    EXPECT_FALSE(Fails(c, whole)) << c.tensor << ": along " << c.along << ", random " << c.random << ", norm " << c.norm
+                                  << " of " << whole;
     worst_along = std::max(worst_along, c.along / Slack(c, whole));
     worst_random = std::max(worst_random, c.random / Slack(c, whole));
   }
@@ -170,9 +179,10 @@ TEST_P(Gradient, EveryPartOfTheObjective) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Configs, Gradient, ::testing::ValuesIn(TestConfigs()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Configs, Gradient, ::testing::ValuesIn(TestConfigs()),
+                         [](const auto& info) { return info.param.name; });
 
-// ---- the check can fail ---------------------------------------------------------------------------------------------------
+// ---- the check can fail ----------------------------------------------------------------
 
 struct Broken {
   const char* name;
@@ -182,14 +192,15 @@ struct Broken {
 const Broken kBroken[] = {
     {"rope_not_turned_back",
      [](kernels::KernelTable& k) {
-       k.rope = [](float* x, int64_t ldx, int64_t heads, int64_t stride, int64_t dim, const int32_t* position, const float* cos_sin, int64_t t, bool interleaved, bool) {
+       k.rope = [](float* x, int64_t ldx, int64_t heads, int64_t stride, int64_t dim, const int32_t* position,
+                   const float* cos_sin, int64_t t, bool interleaved, bool) {
          kernels::Kernels().rope(x, ldx, heads, stride, dim, position, cos_sin, t, interleaved, false);
        };
      }},
     {"norm_without_its_mean_term",
      [](kernels::KernelTable& k) {
-       k.rms_norm_backward = [](float* dx, int64_t lddx, bool accumulate, float* dw, const float* dy, int64_t lddy, const float* x, int64_t ldx, const float* w, const float* r,
-                                int64_t t, int64_t d) {
+       k.rms_norm_backward = [](float* dx, int64_t lddx, bool accumulate, float* dw, const float* dy, int64_t lddy,
+                                const float* x, int64_t ldx, const float* w, const float* r, int64_t t, int64_t d) {
          for (int64_t i = 0; i < t; ++i) {
            for (int64_t j = 0; j < d; ++j) {
              float& at = dx[i * lddx + j];
@@ -210,14 +221,16 @@ const Broken kBroken[] = {
      }},
     {"swiglu_gate_a_tenth_short",
      [](kernels::KernelTable& k) {
-       k.swiglu_backward = [](Bf16* dgu, int64_t ld, const float* dh, int64_t lddh, const float* gu, int64_t ldgu, int64_t t, int64_t f) {
+       k.swiglu_backward = [](Bf16* dgu, int64_t ld, const float* dh, int64_t lddh, const float* gu, int64_t ldgu,
+                              int64_t t, int64_t f) {
          kernels::Kernels().swiglu_backward(dgu, ld, dh, lddh, gu, ldgu, t, f);
          for (int64_t i = 0; i < t * f; ++i) dgu[i / f * ld + i % f] = ToBf16(0.9f * ToFloat(dgu[i / f * ld + i % f]));
        };
      }},
     {"routing_weights_as_if_not_normalised",
      [](kernels::KernelTable& k) {
-       k.route_backward = [](float* dlogits, const float* dweight, const float* extra, const float* score, const int32_t* expert, const float* weight, int64_t t,
+       k.route_backward = [](float* dlogits, const float* dweight, const float* extra, const float* score,
+                             const int32_t* expert, const float* weight, int64_t t,
                              const kernels::RouteConfig& config) {
          kernels::RouteConfig other = config;
          other.normalize = false;
@@ -226,22 +239,27 @@ const Broken kBroken[] = {
      }},
     {"balance_loss_without_gradient",
      [](kernels::KernelTable& k) {
-       k.balance_loss = [](float* loss, float* dscore, const float* score, const int32_t* expert, int64_t t, const kernels::RouteConfig& config, float alpha) {
+       k.balance_loss = [](float* loss, float* dscore, const float* score, const int32_t* expert, int64_t t,
+                           const kernels::RouteConfig& config, float alpha) {
          kernels::Kernels().balance_loss(loss, dscore, score, expert, t, config, alpha);
          std::memset(dscore, 0, static_cast<size_t>(t * config.experts) * sizeof(float));
        };
      }},
     {"one_expert_of_a_token_forgotten",
      [](kernels::KernelTable& k) {
-       k.moe_scatter_add = [](float* dx, int64_t lddx, const float* rows, int64_t ldr, const int32_t* slot, int64_t t, int64_t count, int64_t d) {
-         for (int64_t i = 0; i < t; ++i) kernels::Kernels().moe_scatter_add(dx + i * lddx, lddx, rows, ldr, slot + i * count, 1, count - 1, d);
+       k.moe_scatter_add = [](float* dx, int64_t lddx, const float* rows, int64_t ldr, const int32_t* slot, int64_t t,
+                              int64_t count, int64_t d) {
+         for (int64_t i = 0; i < t; ++i)
+           kernels::Kernels().moe_scatter_add(dx + i * lddx, lddx, rows, ldr, slot + i * count, 1, count - 1, d);
        };
      }},
     {"entropy_gradient_left_out",
      [](kernels::KernelTable& k) {
-       k.logprob_backward = [](Bf16* dlogits, int64_t ldd, const float* logits, int64_t ldl, const int32_t* target, const float* lse, const float* g, const float*, const float*,
-                               int64_t t, int64_t v, float inv_temperature) {
-         kernels::Kernels().logprob_backward(dlogits, ldd, logits, ldl, target, lse, g, nullptr, nullptr, t, v, inv_temperature);
+       k.logprob_backward = [](Bf16* dlogits, int64_t ldd, const float* logits, int64_t ldl, const int32_t* target,
+                               const float* lse, const float* g, const float*, const float*, int64_t t, int64_t v,
+                               float inv_temperature) {
+         kernels::Kernels().logprob_backward(dlogits, ldd, logits, ldl, target, lse, g, nullptr, nullptr, t, v,
+                                             inv_temperature);
        };
      }},
 };
@@ -249,11 +267,13 @@ const Broken kBroken[] = {
 TEST(GradientCheck, SeesEveryBrokenBackward) {
   SetFloatMode();
   std::vector<NamedConfig> configs = TestConfigs();
-  const auto config = std::find_if(configs.begin(), configs.end(), [](const NamedConfig& c) { return c.name == "v3_query_latent"; });
+  const auto config =
+      std::find_if(configs.begin(), configs.end(), [](const NamedConfig& c) { return c.name == "v3_query_latent"; });
   ASSERT_NE(config, configs.end());
   Case test = MakeCase(config->config);
   ASSERT_NE(test.model, nullptr);
-  // True if the gradient that this table computes passes, for everything at once tensor by tensor and for each part over all tensors.
+  // True if the gradient that this table computes passes, for everything at once tensor by tensor and for each part
+  // over all tensors.
   const auto passes = [&](const kernels::KernelTable& table) {
     Context ctx;
     ctx.k = &table;

@@ -24,14 +24,16 @@ class ModelFiles : public ::testing::Test {
   void Rewrite(const std::function<void(std::vector<TensorToStore>&)>& change) {
     std::vector<TensorToStore> tensors;
     for (const ParamSpec& spec : model_.params().specs) {
-      const std::vector<int64_t> shape = spec.kind == ParamKind::kMatrix ? std::vector<int64_t>{spec.rows, spec.cols} : std::vector<int64_t>{spec.cols};
+      const std::vector<int64_t> shape = spec.kind == ParamKind::kMatrix ? std::vector<int64_t>{spec.rows, spec.cols}
+                                                                         : std::vector<int64_t>{spec.cols};
       tensors.push_back({spec.name, StoredType::kF32, shape, model_.data() + spec.offset});
     }
     change(tensors);
     ASSERT_TRUE(WriteSafetensors(dir_ / "model.safetensors", tensors, {}).ok());
   }
   TensorToStore& Find(std::vector<TensorToStore>& tensors, const std::string& name) {
-    const auto at = std::find_if(tensors.begin(), tensors.end(), [&](const TensorToStore& t) { return t.name == name; });
+    const auto at =
+        std::find_if(tensors.begin(), tensors.end(), [&](const TensorToStore& t) { return t.name == name; });
     R1_CHECK(at != tensors.end(), name);
     return *at;
   }
@@ -59,7 +61,10 @@ TEST_F(ModelFiles, RoundTripBitwise) {
     const Result<Model> loaded = LoadModel(dir_.path(), true, pool_);
     ASSERT_TRUE(loaded.ok()) << loaded.error().message;
     for (const ParamSpec& spec : model.params().specs) {
-      EXPECT_EQ(std::memcmp(loaded->data() + spec.offset, model.data() + spec.offset, static_cast<size_t>(spec.count()) * sizeof(float)), 0) << test.name << " " << spec.name;
+      EXPECT_EQ(std::memcmp(loaded->data() + spec.offset, model.data() + spec.offset,
+                            static_cast<size_t>(spec.count()) * sizeof(float)),
+                0)
+          << test.name << " " << spec.name;
     }
   }
 }
@@ -78,18 +83,23 @@ TEST_F(ModelFiles, SameModelSameBytes) {
   const TempDir other;
   ASSERT_TRUE(WriteModelFiles(other.path(), model_, 1, 2).ok());
   for (const char* name : {"config.json", "generation_config.json", "model.safetensors"}) {
-    EXPECT_EQ(ReadFile(dir_ / name, int64_t{1} << 30).value(), ReadFile(other / name, int64_t{1} << 30).value()) << name;
+    EXPECT_EQ(ReadFile(dir_ / name, int64_t{1} << 30).value(), ReadFile(other / name, int64_t{1} << 30).value())
+        << name;
   }
 }
 
 TEST_F(ModelFiles, MissingTensor) {
-  Rewrite([&](std::vector<TensorToStore>& t) { std::erase_if(t, [&](const TensorToStore& x) { return x.name == kMatrix; }); });
+  Rewrite([&](std::vector<TensorToStore>& t) {
+    std::erase_if(t, [&](const TensorToStore& x) { return x.name == kMatrix; });
+  });
   ExpectError(ErrorCode::kBadInput, kMatrix);
 }
 
 TEST_F(ModelFiles, ExtraTensor) {
   const float zero = 0;
-  Rewrite([&](std::vector<TensorToStore>& t) { t.push_back({"model.layers.2.input_layernorm.weight", StoredType::kF32, {1}, &zero}); });
+  Rewrite([&](std::vector<TensorToStore>& t) {
+    t.push_back({"model.layers.2.input_layernorm.weight", StoredType::kF32, {1}, &zero});
+  });
   ExpectError(ErrorCode::kBadInput, "model.layers.2.input_layernorm.weight");
 }
 

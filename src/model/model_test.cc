@@ -47,11 +47,12 @@ class ModelAgainstReference : public ::testing::TestWithParam<NamedConfig> {
   void SetUp() override { SetFloatMode(); }
 };
 
-// The bound. A product's input is rounded to bf16, an error of at most u = 2^-9 of each element and of random sign. On the way to the
-// logits a layer has 8 such roundings (norm, latents, q, k, v, attention weights, attention output, second norm, FFN hidden), the head one
-// more and the prediction module four; independent errors add as squares, and norms and residual stream keep their relative size. That
-// gives u sqrt(8 L + 1) of the spread of the log-probabilities; matrices 1.5 times a norm-keeping size amplify it to 1.2 to 2 times that
-// (measured), so the bound is 3 times. Entropies get the same bound. A wrong formula anywhere is off by the spread itself.
+// The bound. A product's input is rounded to bf16, an error of at most u = 2^-9 of each element and of random sign. On
+// the way to the logits a layer has 8 such roundings (norm, latents, q, k, v, attention weights, attention output,
+// second norm, FFN hidden), the head one more and the prediction module four; independent errors add as squares, and
+// norms and residual stream keep their relative size. That gives u sqrt(8 L + 1) of the spread of the
+// log-probabilities; matrices 1.5 times a norm-keeping size amplify it to 1.2 to 2 times that (measured), so the bound
+// is 3 times. Entropies get the same bound. A wrong formula anywhere is off by the spread itself.
 TEST_P(ModelAgainstReference, LogProbsEntropiesAndLoad) {
   const ModelConfig& c = GetParam().config;
   ThreadPool pool(1);
@@ -70,7 +71,8 @@ TEST_P(ModelAgainstReference, LogProbsEntropiesAndLoad) {
     reference::Model reference(c);
     const std::vector<double> flat = FlatCopy(model);
     const reference::Output want = reference.Forward(flat.data(), sequences, objective.options());
-    // A choice of experts that hangs on less than the rounding of the scores may fall either way; such batches compare nothing.
+    // A choice of experts that hangs on less than the rounding of the scores may fall either way; such batches compare
+    // nothing.
     if (want.margin < kClearMargin) continue;
     ++batches;
     const ProductResult got = RunProduct(ctx, model, sequences, objective, false);
@@ -85,8 +87,10 @@ TEST_P(ModelAgainstReference, LogProbsEntropiesAndLoad) {
   ASSERT_EQ(got_logp.size(), want_logp.size());
   ASSERT_EQ(got_mtp.size(), want_mtp.size());
   ASSERT_GT(want_logp.size(), 40u);
-  const double layers = static_cast<double>(c.num_hidden_layers), modules = static_cast<double>(c.num_nextn_predict_layers);
-  const double unit = std::ldexp(3.0, -9) * std::sqrt(8 * layers + 1), mtp_unit = std::ldexp(3.0, -9) * std::sqrt(8 * (layers + modules) + 1 + 4 * modules);
+  const double layers = static_cast<double>(c.num_hidden_layers),
+               modules = static_cast<double>(c.num_nextn_predict_layers);
+  const double unit = std::ldexp(3.0, -9) * std::sqrt(8 * layers + 1),
+               mtp_unit = std::ldexp(3.0, -9) * std::sqrt(8 * (layers + modules) + 1 + 4 * modules);
   const Distance logp = Compare(got_logp, want_logp), entropy = Compare(got_entropy, want_entropy);
   RecordProperty("logp_rms_of_bound", std::to_string(logp.rms / (unit * logp.spread)));
   EXPECT_GT(logp.spread, 1.0);
@@ -124,8 +128,8 @@ TEST_P(ModelAgainstReference, LongSequenceOfOneLayer) {
   EXPECT_GT(d.correlation, 0.9998);
 }
 
-// Feeding a sequence in pieces through the cache gives the bits of the whole sequence at once, whatever the pieces, wherever the pages end,
-// with another sequence beside it, and in a slot that held something else before.
+// Feeding a sequence in pieces through the cache gives the bits of the whole sequence at once, whatever the pieces,
+// wherever the pages end, with another sequence beside it, and in a slot that held something else before.
 TEST_P(ModelAgainstReference, CacheInPiecesEqualsWholeSequence) {
   const ModelConfig& c = GetParam().config;
   ThreadPool pool(1);
@@ -133,14 +137,16 @@ TEST_P(ModelAgainstReference, CacheInPiecesEqualsWholeSequence) {
   FillModel(model, 3, false);
   model.Pack(pool);
   const int64_t n = 75;
-  const std::vector<int32_t> tokens = RandomSequences(c.vocab_size, {n}, 3)[0].tokens, other = RandomSequences(c.vocab_size, {n}, 4)[0].tokens;
+  const std::vector<int32_t> tokens = RandomSequences(c.vocab_size, {n}, 3)[0].tokens,
+                             other = RandomSequences(c.vocab_size, {n}, 4)[0].tokens;
   std::vector<int32_t> position(static_cast<size_t>(n));
   for (int32_t i = 0; i < n; ++i) position[static_cast<size_t>(i)] = i;
   Context whole_ctx, ctx;
   const Segment all{0, n, 0, 0};
   const Var* whole = model.Forward(whole_ctx, {tokens.data(), position.data(), n, {&all, 1}}, nullptr, nullptr);
 
-  const std::vector<std::vector<int64_t>> cuts = {{75}, {1, 31, 1, 31, 11}, {33, 42}, {31, 1, 1, 1, 41}, std::vector<int64_t>(75, 1)};
+  const std::vector<std::vector<int64_t>> cuts = {
+      {75}, {1, 31, 1, 31, 11}, {33, 42}, {31, 1, 1, 1, 41}, std::vector<int64_t>(75, 1)};
   for (const std::vector<int64_t>& pieces : cuts) {
     KvCache cache(c, 3, 96);
     // Dirt from an earlier use, in the pages that will be read.
@@ -160,7 +166,9 @@ TEST_P(ModelAgainstReference, CacheInPiecesEqualsWholeSequence) {
       ctx.Reset();
       const Var* h = model.Forward(ctx, {token.data(), at.data(), rows + 1, {segments, 2}}, &cache, nullptr);
       for (int64_t i = 0; i < rows; ++i) {
-        ASSERT_EQ(std::memcmp(h->data16 + (i + 1) * h->ld16, whole->data16 + (done + i) * whole->ld16, static_cast<size_t>(whole->ld16) * sizeof(Bf16)), 0)
+        ASSERT_EQ(std::memcmp(h->data16 + (i + 1) * h->ld16, whole->data16 + (done + i) * whole->ld16,
+                              static_cast<size_t>(whole->ld16) * sizeof(Bf16)),
+                  0)
             << "row " << done + i << " of pieces that begin with " << pieces[0];
       }
       done += rows;
@@ -170,8 +178,11 @@ TEST_P(ModelAgainstReference, CacheInPiecesEqualsWholeSequence) {
     cache.Copy(2, 0, prefix);
     const Segment rest{0, n - prefix, prefix, 0};
     ctx.Reset();
-    const Var* h = model.Forward(ctx, {tokens.data() + prefix, position.data() + prefix, n - prefix, {&rest, 1}}, &cache, nullptr);
-    EXPECT_EQ(std::memcmp(h->data16, whole->data16 + prefix * whole->ld16, static_cast<size_t>((n - prefix) * whole->ld16) * sizeof(Bf16)), 0);
+    const Var* h =
+        model.Forward(ctx, {tokens.data() + prefix, position.data() + prefix, n - prefix, {&rest, 1}}, &cache, nullptr);
+    EXPECT_EQ(std::memcmp(h->data16, whole->data16 + prefix * whole->ld16,
+                          static_cast<size_t>((n - prefix) * whole->ld16) * sizeof(Bf16)),
+              0);
   }
 }
 
@@ -197,7 +208,8 @@ TEST_P(ModelAgainstReference, SequenceAloneEqualsInBatch) {
   EXPECT_EQ(mtp, together.mtp_logp);
 }
 
-INSTANTIATE_TEST_SUITE_P(Configs, ModelAgainstReference, ::testing::ValuesIn(TestConfigs()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Configs, ModelAgainstReference, ::testing::ValuesIn(TestConfigs()),
+                         [](const auto& info) { return info.param.name; });
 
 TEST(Model, RouterBiasMovesAgainstTheLoad) {
   ModelConfig c = TestV3();
@@ -207,11 +219,13 @@ TEST(Model, RouterBiasMovesAgainstTheLoad) {
   Model model(c, false);
   model.Init(1);
   const auto bias = [&](int layer) {
-    const ParamSpec* spec = model.params().Find("model.layers." + std::to_string(layer) + ".mlp.gate.e_score_correction_bias");
+    const ParamSpec* spec =
+        model.params().Find("model.layers." + std::to_string(layer) + ".mlp.gate.e_score_correction_bias");
     return std::vector<float>(model.data() + spec->offset, model.data() + spec->offset + 4);
   };
   EXPECT_EQ(bias(1), std::vector<float>(4, 0.0f));
-  // Overloaded experts lose gamma, underloaded ones gain it, an exact mean moves nothing; the dense layer's entries are ignored.
+  // Overloaded experts lose gamma, underloaded ones gain it, an exact mean moves nothing; the dense layer's entries are
+  // ignored.
   model.UpdateRouterBias({9, 9, 9, 9, 10, 0, 5, 5, 1, 1, 1, 2}, 0.25);
   EXPECT_EQ(bias(1), (std::vector<float>{-0.25f, 0.25f, 0.0f, 0.0f}));
   EXPECT_EQ(bias(2), (std::vector<float>{0.25f, 0.25f, 0.25f, -0.25f}));
@@ -230,7 +244,8 @@ TEST(Model, InitIsAFunctionOfTheSeed) {
   // The spread of a matrix is the one its specification names.
   const ParamSpec* spec = a.params().Find("model.layers.0.mlp.gate_proj.weight");
   double squares = 0;
-  for (int64_t i = 0; i < spec->count(); ++i) squares += static_cast<double>(a.data()[spec->offset + i]) * static_cast<double>(a.data()[spec->offset + i]);
+  for (int64_t i = 0; i < spec->count(); ++i)
+    squares += static_cast<double>(a.data()[spec->offset + i]) * static_cast<double>(a.data()[spec->offset + i]);
   EXPECT_NEAR(std::sqrt(squares / static_cast<double>(spec->count())), 1 / 8.0, 0.005);  // 1 / sqrt(64)
 }
 

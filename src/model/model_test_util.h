@@ -1,5 +1,6 @@
-// For tests of models: small configs with awkward sizes, models with values that are all visible in the result, sequences packed into one
-// batch, and forward and backward of the product model on them, to be compared with reference_model.h.
+// For tests of models: small configs with awkward sizes, models with values that are all visible in the result,
+// sequences packed into one batch, and forward and backward of the product model on them, to be compared with
+// reference_model.h.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +16,8 @@
 
 namespace r1 {
 
-// Distance in score between what a router takes and what it leaves, above which bf16 rounding before the router cannot change the choice.
+// Distance in score between what a router takes and what it leaves, above which bf16 rounding before the router cannot
+// change the choice.
 constexpr double kClearMargin = 0.004;
 
 struct NamedConfig {
@@ -23,7 +25,8 @@ struct NamedConfig {
   ModelConfig config;
 };
 
-inline ModelConfig TestDense(int64_t width, int64_t heads, int64_t kv_heads, int64_t head_dim, int64_t ffn, int64_t vocab) {
+inline ModelConfig TestDense(int64_t width, int64_t heads, int64_t kv_heads, int64_t head_dim, int64_t ffn,
+                             int64_t vocab) {
   ModelConfig c;
   c.model_type = "llama";
   c.vocab_size = vocab;
@@ -58,8 +61,9 @@ inline ModelConfig TestV3() {
   return c;
 }
 
-// Both kinds of model, and in them every branch: tied and untied heads, grouped queries, with and without query latent, sigmoid and
-// softmax gates, groups, several or no shared experts, a prediction module; widths that are no multiple of 32, 16 or even 8.
+// Both kinds of model, and in them every branch: tied and untied heads, grouped queries, with and without query latent,
+// sigmoid and softmax gates, groups, several or no shared experts, a prediction module; widths that are no multiple of
+// 32, 16 or even 8.
 inline std::vector<NamedConfig> TestConfigs() {
   std::vector<NamedConfig> list;
   list.push_back({"llama_grouped", TestDense(64, 4, 2, 16, 40, 45)});
@@ -100,8 +104,8 @@ inline std::vector<NamedConfig> TestConfigs() {
   return list;
 }
 
-// Random values everywhere: norms around 1, router biases around 0, matrices large enough that every part matters. With `rounded`, every
-// matrix is bf16 already, so that the packed copies hold the same numbers.
+// Random values everywhere: norms around 1, router biases around 0, matrices large enough that every part matters. With
+// `rounded`, every matrix is bf16 already, so that the packed copies hold the same numbers.
 inline void FillModel(Model& model, uint64_t seed, bool rounded = true) {
   model.Init(seed);
   Rng rng(seed, Stream::kTest, 1);
@@ -123,7 +127,8 @@ inline void FillModel(Model& model, uint64_t seed, bool rounded = true) {
 
 inline std::vector<double> FlatCopy(const Model& model) { return {model.data(), model.data() + model.params().total}; }
 
-inline std::vector<reference::Sequence> RandomSequences(int64_t vocab, const std::vector<int64_t>& lengths, uint64_t seed) {
+inline std::vector<reference::Sequence> RandomSequences(int64_t vocab, const std::vector<int64_t>& lengths,
+                                                        uint64_t seed) {
   std::vector<reference::Sequence> out;
   Rng rng(seed, Stream::kTest, 2);
   for (int64_t n : lengths) {
@@ -162,13 +167,15 @@ struct PackedBatch {
   Batch batch() const { return {token.data(), position.data(), static_cast<int64_t>(token.size()), segments}; }
 };
 
-// What is differentiated: sum of dlogp * logp + dentropy * entropy over the targets, minus mtp_weight times the mean log-probability of
-// the prediction module's targets, plus the balance loss.
+// What is differentiated: sum of dlogp * logp + dentropy * entropy over the targets, minus mtp_weight times the mean
+// log-probability of the prediction module's targets, plus the balance loss.
 struct Objective {
   std::vector<float> dlogp, dentropy;  // in the order of PackedBatch::row; empty: zero
   float inv_temperature = 1;
   float mtp_weight = 0, balance_alpha = 0;
-  reference::Options options() const { return {static_cast<double>(inv_temperature), mtp_weight > 0, static_cast<double>(balance_alpha)}; }
+  reference::Options options() const {
+    return {static_cast<double>(inv_temperature), mtp_weight > 0, static_cast<double>(balance_alpha)};
+  }
   double Value(const reference::Output& out) const {
     double value = out.balance;
     size_t i = 0;
@@ -194,7 +201,8 @@ struct ProductResult {
   double balance = 0;
 };
 
-inline ProductResult RunProduct(Context& ctx, const Model& model, const std::vector<reference::Sequence>& sequences, const Objective& objective, bool backward) {
+inline ProductResult RunProduct(Context& ctx, const Model& model, const std::vector<reference::Sequence>& sequences,
+                                const Objective& objective, bool backward) {
   const ModelConfig& c = model.config();
   const PackedBatch packed(sequences);
   ProductResult out;
@@ -203,12 +211,14 @@ inline ProductResult RunProduct(Context& ctx, const Model& model, const std::vec
   ctx.recording = backward;
   ctx.param_grad = out.gradient.data();
   RoutingStats stats;
-  if (c.is_mla()) stats.load.assign(static_cast<size_t>((c.num_hidden_layers + c.num_nextn_predict_layers) * c.n_routed_experts), 0);
+  if (c.is_mla())
+    stats.load.assign(static_cast<size_t>((c.num_hidden_layers + c.num_nextn_predict_layers) * c.n_routed_experts), 0);
   stats.balance_alpha = objective.balance_alpha;
   stats.balance_scale = 1.0f / static_cast<float>(sequences.size());
   Var* hidden = model.Forward(ctx, packed.batch(), nullptr, &stats);
   const int64_t r = static_cast<int64_t>(packed.row.size());
-  LogProbs* first = HeadLogProbs(ctx, hidden, model.head(), packed.row.data(), packed.target.data(), r, objective.inv_temperature);
+  LogProbs* first =
+      HeadLogProbs(ctx, hidden, model.head(), packed.row.data(), packed.target.data(), r, objective.inv_temperature);
   for (int64_t i = 0; i < r; ++i) {
     if (!objective.dlogp.empty()) first->dlogp[i] = objective.dlogp[static_cast<size_t>(i)];
     if (!objective.dentropy.empty()) first->dentropy[i] = objective.dentropy[static_cast<size_t>(i)];

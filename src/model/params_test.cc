@@ -102,7 +102,8 @@ TEST(Params, PlacesDoNotOverlapAndJointMatricesAreAdjacent) {
       adjacent(a + (c.q_lora_rank > 0 ? "q_a_proj.weight" : "q_proj.weight"), a + "kv_a_proj_with_mqa.weight");
     } else {
       adjacent(a + "q_proj.weight", a + "k_proj.weight");
-      EXPECT_EQ(list.Find(a + "v_proj.weight")->offset, list.Find(a + "k_proj.weight")->offset + list.Find(a + "k_proj.weight")->count());
+      EXPECT_EQ(list.Find(a + "v_proj.weight")->offset,
+                list.Find(a + "k_proj.weight")->offset + list.Find(a + "k_proj.weight")->count());
     }
     const std::string ffn = c.is_moe_layer(0) ? "model.layers.0.mlp.experts.1." : "model.layers.0.mlp.";
     adjacent(ffn + "gate_proj.weight", ffn + "up_proj.weight");

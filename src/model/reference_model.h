@@ -1,8 +1,10 @@
-// For tests: both kinds of model in plain double precision, written from the DeepSeek-V3 report and the Hugging Face parameter names. No
-// kernels, no bf16, no batching: one loop per formula. Gradients come from central differences of it, so it has no backward to get wrong.
+// For tests: both kinds of model in plain double precision, written from the DeepSeek-V3 report and the Hugging Face
+// parameter names. No kernels, no bf16, no batching: one loop per formula. Gradients come from central differences of
+// it, so it has no backward to get wrong.
 //
 //   h = embed(t);  h += Attention(RMSNorm(h));  h += FFN(RMSNorm(h));  logits = head(RMSNorm(h))
-//   llama: grouped queries, rotation of pairs (i, i + d/2).    deepseek_v3: latent attention, rotation of pairs (2i, 2i + 1), V3 routing.
+//   llama: grouped queries, rotation of pairs (i, i + d/2).    deepseek_v3: latent attention, rotation of pairs (2i, 2i
+//   + 1), V3 routing.
 // Expert choices can be frozen, so that a small change of the parameters cannot make the function jump.
 #pragma once
 
@@ -37,11 +39,11 @@ struct Options {
 };
 
 struct Output {
-  Rows logp, entropy;        // [sequence][target]
-  Rows mtp_logp;             // [sequence][target of the prediction module]
-  double balance = 0;        // alpha * sum f P, summed over layers, mean over sequences
+  Rows logp, entropy;         // [sequence][target]
+  Rows mtp_logp;              // [sequence][target of the prediction module]
+  double balance = 0;         // alpha * sum f P, summed over layers, mean over sequences
   std::vector<int64_t> load;  // [layers (with prediction modules), E]
-  double margin = 1e300;     // smallest distance, in score, of a chosen expert or group to the best one left out
+  double margin = 1e300;      // smallest distance, in score, of a chosen expert or group to the best one left out
 };
 
 class Model {
@@ -57,7 +59,9 @@ class Model {
   Output Forward(const double* flat, const std::vector<Sequence>& sequences, const Options& options) {
     flat_ = flat;
     out_ = Output{};
-    if (c_.is_mla()) out_.load.assign(static_cast<size_t>((c_.num_hidden_layers + c_.num_nextn_predict_layers) * c_.n_routed_experts), 0);
+    if (c_.is_mla())
+      out_.load.assign(static_cast<size_t>((c_.num_hidden_layers + c_.num_nextn_predict_layers) * c_.n_routed_experts),
+                       0);
     alpha_ = options.balance_alpha / static_cast<double>(sequences.size());
     for (size_t s = 0; s < sequences.size(); ++s) {
       sequence_ = s;
@@ -93,7 +97,9 @@ class Model {
     for (size_t i = 0; i < x.size(); ++i) y[i] = x[i] * r * w[i];
     return y;
   }
-  static Vec Slice(const Vec& x, int64_t first, int64_t count) { return Vec(x.begin() + first, x.begin() + first + count); }
+  static Vec Slice(const Vec& x, int64_t first, int64_t count) {
+    return Vec(x.begin() + first, x.begin() + first + count);
+  }
   static void Add(Vec& y, const Vec& x, double factor = 1) {
     for (size_t i = 0; i < y.size(); ++i) y[i] += factor * x[i];
   }
@@ -106,7 +112,8 @@ class Model {
     const size_t half = x.size() / 2;
     Vec y(x.size());
     for (size_t i = 0; i < half; ++i) {
-      const double angle = static_cast<double>(position) * std::pow(c_.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(x.size()));
+      const double angle = static_cast<double>(position) *
+                           std::pow(c_.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(x.size()));
       const size_t a = interleaved ? 2 * i : i, b = interleaved ? 2 * i + 1 : i + half;
       y[a] = x[a] * std::cos(angle) - x[b] * std::sin(angle);
       y[b] = x[a] * std::sin(angle) + x[b] * std::cos(angle);
@@ -131,9 +138,11 @@ class Model {
   };
   Heads GroupedHeads(const std::string& a, const Rows& x) const {
     const int64_t heads = c_.num_attention_heads, group = heads / c_.num_key_value_heads, d = c_.head_dim;
-    Heads out{std::vector<Rows>(static_cast<size_t>(heads)), std::vector<Rows>(static_cast<size_t>(heads)), std::vector<Rows>(static_cast<size_t>(heads))};
+    Heads out{std::vector<Rows>(static_cast<size_t>(heads)), std::vector<Rows>(static_cast<size_t>(heads)),
+              std::vector<Rows>(static_cast<size_t>(heads))};
     for (size_t t = 0; t < x.size(); ++t) {
-      const Vec q = Linear(a + "q_proj.weight", x[t]), k = Linear(a + "k_proj.weight", x[t]), v = Linear(a + "v_proj.weight", x[t]);
+      const Vec q = Linear(a + "q_proj.weight", x[t]), k = Linear(a + "k_proj.weight", x[t]),
+                v = Linear(a + "v_proj.weight", x[t]);
       for (int64_t h = 0; h < heads; ++h) {
         out.q[static_cast<size_t>(h)].push_back(Rotate(Slice(q, h * d, d), static_cast<int64_t>(t), false));
         out.k[static_cast<size_t>(h)].push_back(Rotate(Slice(k, h / group * d, d), static_cast<int64_t>(t), false));
@@ -143,8 +152,10 @@ class Model {
     return out;
   }
   Heads LatentHeads(const std::string& a, const Rows& x) const {
-    const int64_t heads = c_.num_attention_heads, nope = c_.qk_nope_head_dim, rope = c_.qk_rope_head_dim, dv = c_.v_head_dim;
-    Heads out{std::vector<Rows>(static_cast<size_t>(heads)), std::vector<Rows>(static_cast<size_t>(heads)), std::vector<Rows>(static_cast<size_t>(heads))};
+    const int64_t heads = c_.num_attention_heads, nope = c_.qk_nope_head_dim, rope = c_.qk_rope_head_dim,
+                  dv = c_.v_head_dim;
+    Heads out{std::vector<Rows>(static_cast<size_t>(heads)), std::vector<Rows>(static_cast<size_t>(heads)),
+              std::vector<Rows>(static_cast<size_t>(heads))};
     for (size_t t = 0; t < x.size(); ++t) {
       const int64_t position = static_cast<int64_t>(t);
       Vec q;
@@ -200,7 +211,8 @@ class Model {
     std::vector<size_t> order(groups);
     Vec group_score(groups);
     for (size_t g = 0; g < groups; ++g) {
-      const Vec members(choice.begin() + static_cast<int64_t>(g * size), choice.begin() + static_cast<int64_t>((g + 1) * size));
+      const Vec members(choice.begin() + static_cast<int64_t>(g * size),
+                        choice.begin() + static_cast<int64_t>((g + 1) * size));
       group_score[g] = softmax || size == 1 ? Nth(members, 0) : Nth(members, 0) + Nth(members, 1);
       order[g] = g;
     }
@@ -209,7 +221,8 @@ class Model {
     if (kept < groups) out_.margin = std::min(out_.margin, group_score[order[kept - 1]] - group_score[order[kept]]);
     std::vector<std::pair<double, int64_t>> open;  // most wanted first, lower index first among equals
     for (size_t g = 0; g < kept; ++g) {
-      for (size_t e = order[g] * size; e < (order[g] + 1) * size; ++e) open.emplace_back(-choice[e], static_cast<int64_t>(e));
+      for (size_t e = order[g] * size; e < (order[g] + 1) * size; ++e)
+        open.emplace_back(-choice[e], static_cast<int64_t>(e));
     }
     std::sort(open.begin(), open.end());
     const size_t k = static_cast<size_t>(c_.num_experts_per_tok);
@@ -241,7 +254,8 @@ class Model {
       for (int64_t e : chosen) sum += score[static_cast<size_t>(e)];
       Vec y(x[t].size(), 0.0);
       for (int64_t e : chosen) {
-        const double weight = c_.routed_scaling_factor * score[static_cast<size_t>(e)] / (c_.norm_topk_prob ? sum + 1e-20 : 1.0);
+        const double weight =
+            c_.routed_scaling_factor * score[static_cast<size_t>(e)] / (c_.norm_topk_prob ? sum + 1e-20 : 1.0);
         Add(y, Ffn(p + "experts." + std::to_string(e) + ".", x[t]), weight);
         count[static_cast<size_t>(e)] += 1;
         ++out_.load[static_cast<size_t>(layer) * experts + static_cast<size_t>(e)];
@@ -251,7 +265,8 @@ class Model {
       out.push_back(std::move(y));
     }
     for (size_t e = 0; e < experts; ++e) {
-      const double f = static_cast<double>(experts) / (static_cast<double>(c_.num_experts_per_tok) * t_count) * count[e];
+      const double f =
+          static_cast<double>(experts) / (static_cast<double>(c_.num_experts_per_tok) * t_count) * count[e];
       out_.balance += alpha_ * f * share[e];
     }
     return out;
@@ -298,7 +313,8 @@ class Model {
     out_.logp.emplace_back();
     out_.entropy.emplace_back();
     for (int64_t target = s.loss_from; target < n; ++target) {
-      const TokenFacts facts = Predict(x[static_cast<size_t>(target - 1)], s.tokens[static_cast<size_t>(target)], options.inv_temperature);
+      const TokenFacts facts =
+          Predict(x[static_cast<size_t>(target - 1)], s.tokens[static_cast<size_t>(target)], options.inv_temperature);
       out_.logp.back().push_back(facts.logp);
       out_.entropy.back().push_back(facts.entropy);
     }

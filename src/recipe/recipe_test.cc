@@ -99,31 +99,22 @@ TEST(Recipe, EveryErrorNamesFileAndPlace) {
       {With("preset = \"tiny\"", "preset = 7"), ErrorCode::kUsage, "'preset' must be a string"},
       {With("num_hidden_layers = 3", "num_hiden_layers = 3"), ErrorCode::kUsage,
        "did you mean 'model.num_hidden_layers'"},
-      {With("num_hidden_layers = 3", "num_hidden_layers = 0"), ErrorCode::kRefused,
-       "num_hidden_layers is 0"},
-      {With("num_hidden_layers = 3", "hidden_size = 48"), ErrorCode::kRefused,
-       "hidden_size must be a multiple of 32"},
-      {With("num_hidden_layers = 3", "hidden_size = 4611686018427387904"), ErrorCode::kRefused,
-       "hidden_size"},
-      {With("num_hidden_layers = 3", "num_experts_per_tok = 9"), ErrorCode::kRefused,
-       "num_experts_per_tok"},
+      {With("num_hidden_layers = 3", "num_hidden_layers = 0"), ErrorCode::kRefused, "num_hidden_layers is 0"},
+      {With("num_hidden_layers = 3", "hidden_size = 48"), ErrorCode::kRefused, "hidden_size must be a multiple of 32"},
+      {With("num_hidden_layers = 3", "hidden_size = 4611686018427387904"), ErrorCode::kRefused, "hidden_size"},
+      {With("num_hidden_layers = 3", "num_experts_per_tok = 9"), ErrorCode::kRefused, "num_experts_per_tok"},
       {With("[model]", "[modell]"), ErrorCode::kUsage, "did you mean 'model'"},
       {With("documents = 2000", "documents = 5"), ErrorCode::kRefused, "tokenizer.documents"},
-      {With("documents = 2000", "document = 2000"), ErrorCode::kUsage,
-       "did you mean 'tokenizer.documents'"},
+      {With("documents = 2000", "document = 2000"), ErrorCode::kUsage, "did you mean 'tokenizer.documents'"},
       {With("max_steps = 24", "max_step = 24"), ErrorCode::kUsage, "did you mean 'max_steps'"},
-      {With("max_steps = 24", "max_steps = \"many\""), ErrorCode::kUsage,
-       "a whole number is wanted"},
+      {With("max_steps = 24", "max_steps = \"many\""), ErrorCode::kUsage, "a whole number is wanted"},
       {With("max_steps = 24", "max_steps = 0"), ErrorCode::kRefused, "stage 'base': max_steps"},
       {With("max_steps = 24", "max_steps = 24\nnum_prompts = 2"), ErrorCode::kUsage, "num_prompts"},
-      {With("learning_rate = 4e-3", "learning_rate = -1"), ErrorCode::kRefused,
-       "stage 'base': learning_rate"},
+      {With("learning_rate = 4e-3", "learning_rate = -1"), ErrorCode::kRefused, "stage 'base': learning_rate"},
       {With("learning_rate = 4e-3", "learning_rate = nan"), ErrorCode::kBadInput, "r.toml:"},
       {With("problems = 20", "problems = 0"), ErrorCode::kRefused, "stage 'eval_base': problems"},
-      {With("problems = 20", "problems = 99999999"), ErrorCode::kRefused,
-       "stage 'eval_base': problems"},
-      {With("num_prompts = 4", "num_generations = 1"), ErrorCode::kRefused,
-       "stage 'zero': num_generations"},
+      {With("problems = 20", "problems = 99999999"), ErrorCode::kRefused, "stage 'eval_base': problems"},
+      {With("num_prompts = 4", "num_generations = 1"), ErrorCode::kRefused, "stage 'zero': num_generations"},
       {With("num_prompts = 4", "max_completion_length = 100000"), ErrorCode::kRefused,
        "stage 'zero': max_completion_length"},
       {With("problems = 20", "max_completion_length = 100000"), ErrorCode::kRefused,
@@ -135,36 +126,32 @@ TEST(Recipe, EveryErrorNamesFileAndPlace) {
       {With("name = \"base\"", ""), ErrorCode::kUsage, "[[stage]] 1: needs a name"},
       {With("name = \"base\"", "name = \"../up\""), ErrorCode::kUsage, "needs a name of letters"},
       {With("name = \"base\"", "name = \"model\""), ErrorCode::kUsage, "needs a name of letters"},
-      {With("name = \"zero\"", "name = \"base\""), ErrorCode::kUsage,
-       "[[stage]] 3: the name 'base' is used twice"},
+      {With("name = \"zero\"", "name = \"base\""), ErrorCode::kUsage, "[[stage]] 3: the name 'base' is used twice"},
       {With("name = \"zero\"", "name = \"eval-base\""), ErrorCode::kUsage,
        "[[stage]] 3: the name 'eval-base' is used twice"},
       {With("kind = \"rl\"\nmodel = \"base\"", "kind = \"rl\""), ErrorCode::kUsage,
        "stage 'zero': its model '' is neither an earlier stage nor a folder"},
-      {With("kind = \"rl\"\nmodel = \"base\"", "kind = \"rl\"\nmodel = \"zero\""),
-       ErrorCode::kUsage, "its model 'zero' is neither"},
-      {With("kind = \"rl\"\nmodel = \"base\"", "kind = \"rl\"\nmodel = \"eval_base\""),
-       ErrorCode::kUsage, "its model 'eval_base' is neither"},
+      {With("kind = \"rl\"\nmodel = \"base\"", "kind = \"rl\"\nmodel = \"zero\""), ErrorCode::kUsage,
+       "its model 'zero' is neither"},
+      {With("kind = \"rl\"\nmodel = \"base\"", "kind = \"rl\"\nmodel = \"eval_base\""), ErrorCode::kUsage,
+       "its model 'eval_base' is neither"},
       {With("kind = \"rl\"\nmodel = \"base\"", "kind = \"rl\"\nmodel = 5"), ErrorCode::kUsage,
        "'model' must be a string"},
       {With("kind = \"pretrain\"", "kind = \"pretrain\"\nmodel = \"x\""), ErrorCode::kUsage,
        "stage 'base': a pretrain stage starts from random weights"},
       {With("num_hidden_layers = 3", "max_position_embeddings = 64"), ErrorCode::kRefused,
        "stage 'base': model.max_position_embeddings is 64"},
-      {"model = 3\n[[stage]]\nname = \"a\"\nkind = \"pretrain\"\n", ErrorCode::kUsage,
-       "'model' must be a table"},
+      {"model = 3\n[[stage]]\nname = \"a\"\nkind = \"pretrain\"\n", ErrorCode::kUsage, "'model' must be a table"},
       {"tokenizer = \"x\"\n[[stage]]\nname = \"a\"\nkind = \"pretrain\"\n", ErrorCode::kUsage,
        "'tokenizer' must be a table"},
-      {"[stage]\nname = \"a\"\nkind = \"pretrain\"\n", ErrorCode::kUsage,
-       "must be written as [[stage]]"},
+      {"[stage]\nname = \"a\"\nkind = \"pretrain\"\n", ErrorCode::kUsage, "must be written as [[stage]]"},
       {"stage = [1]\n", ErrorCode::kUsage, "[[stage]] 1: must be a table"},
       {"stage = []\n", ErrorCode::kUsage, "has no [[stage]]"},
   };
   for (const Case& each : cases) {
     const Result<Recipe> parsed = Parse(each.text);
     ASSERT_FALSE(parsed.ok()) << each.says;
-    EXPECT_EQ(static_cast<int>(parsed.error().code), static_cast<int>(each.code))
-        << parsed.error().message;
+    EXPECT_EQ(static_cast<int>(parsed.error().code), static_cast<int>(each.code)) << parsed.error().message;
     EXPECT_NE(parsed.error().message.find(each.says), std::string::npos)
         << parsed.error().message << "\n  wanted: " << each.says;
     const bool of_preset = parsed.error().message.find("model preset") != std::string::npos;
@@ -198,14 +185,13 @@ TEST(Recipe, OverridesOfTheCommandLine) {
   EXPECT_EQ(preset->model.hidden_size, 128);
   EXPECT_EQ(preset->model.num_hidden_layers, 3);
 
-  const std::pair<Overrides, const char*> bad[] = {
-      {{{"zero.max_stps", "1"}}, "did you mean 'zero.max_steps'"},
-      {{{"zero.max_steps", "few"}}, "zero.max_steps"},
-      {{{"zero.max_steps", "0"}}, "stage 'zero': max_steps"},
-      {{{"model.preset", "huge"}}, "unknown model preset 'huge'"},
-      {{{"nowhere.max_steps", "1"}}, "nowhere.max_steps"},
-      {{{"zero.kind", "eval"}}, "zero.kind"},
-      {{{"model.hidden_size", "33"}}, "multiple of 32"}};
+  const std::pair<Overrides, const char*> bad[] = {{{{"zero.max_stps", "1"}}, "did you mean 'zero.max_steps'"},
+                                                   {{{"zero.max_steps", "few"}}, "zero.max_steps"},
+                                                   {{{"zero.max_steps", "0"}}, "stage 'zero': max_steps"},
+                                                   {{{"model.preset", "huge"}}, "unknown model preset 'huge'"},
+                                                   {{{"nowhere.max_steps", "1"}}, "nowhere.max_steps"},
+                                                   {{{"zero.kind", "eval"}}, "zero.kind"},
+                                                   {{{"model.hidden_size", "33"}}, "multiple of 32"}};
   for (const auto& [overrides, says] : bad) {
     const Result<Recipe> refused = Parse(kGood, overrides);
     ASSERT_FALSE(refused.ok()) << says;
@@ -282,8 +268,8 @@ TEST(Recipe, ShapingTextLeavesOutSpeedAndSaving) {
   for (const auto& stage : recipe->stages) {
     const std::string before = ShapingText(*stage);
     for (const Field& field : StageFields(*stage)) {
-      if (field.name == "save_steps" || field.name == "save_total_limit" ||
-          field.name == "log_completions_steps" || field.name == "slots")
+      if (field.name == "save_steps" || field.name == "save_total_limit" || field.name == "log_completions_steps" ||
+          field.name == "slots")
         continue;
       if (auto* const* b = std::get_if<bool*>(&field.value)) **b = !**b;
       if (auto* const* i = std::get_if<int64_t*>(&field.value)) **i += 1;

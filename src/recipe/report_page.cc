@@ -20,7 +20,8 @@ constexpr std::string_view kStyle = R"css(
 --good:#6fdcb6;--good-bg:#12352b;--bad:#ffab85;--bad-bg:#3d1e13;--think:#1b1a2b;--think-edge:#8f80d6;--answer:#122438;--answer-edge:#6cb2ff}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;scroll-padding-top:3.2rem}
-body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","Noto Sans CJK SC",sans-serif}
+body{margin:0;background:var(--page);color:var(--ink);
+font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","Noto Sans CJK SC",sans-serif}
 main{max-width:1180px;margin:0 auto;padding:0 20px 48px}
 nav{position:sticky;top:0;z-index:2;background:var(--paper);border-bottom:1px solid var(--grid);overflow-x:auto;white-space:nowrap}
 nav div{max-width:1180px;margin:0 auto;padding:.5rem 20px;font-size:.9rem}
@@ -93,7 +94,8 @@ padding:.4rem .6rem;font-size:.82rem;line-height:1.4;box-shadow:0 4px 16px rgba(
 .tip i{display:inline-block;width:.7em;height:.7em;border-radius:50%;margin-right:.4em}
 .legend{font-size:.85rem}
 .legend>*{margin-right:.5rem}
-button{font:inherit;font-size:.85rem;padding:.25rem .7rem;border:1px solid var(--grid);border-radius:8px;background:var(--soft);color:var(--ink);cursor:pointer}
+button{font:inherit;font-size:.85rem;padding:.25rem .7rem;border:1px solid var(--grid);border-radius:8px;
+background:var(--soft);color:var(--ink);cursor:pointer}
 .pair{border-top:1px solid var(--grid);padding:.9rem 0 .3rem}
 .prompt{font-family:ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono","Noto Sans Mono CJK SC",monospace;font-size:.95rem;font-weight:600;
 overflow-wrap:anywhere;white-space:pre-wrap;margin-bottom:.5rem}

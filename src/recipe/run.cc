@@ -79,6 +79,7 @@ class Runner {
   Result<RunOutcome> Run() {
     R1_TRY(MakeDirs(folder_));
     R1_ASSIGN(const FolderLock lock, FolderLock::Take(folder_));
+    R1_TRY(ClearLeftovers());
     R1_TRY(KeepRecipe());
     R1_TRY(PrepareTokenizer());
     Say(fmt::format("tokenizer: {} tokens, every word and number of the world is one of them\n", tokenizer_->size()));
@@ -107,6 +108,17 @@ class Runner {
     }
   }
   std::string StageFolder(const std::string& name) const { return JoinPath(folder_, name); }
+
+  // What killed processes left; those of checkpoints are cleared by their stage.
+  Status ClearLeftovers() {
+    R1_TRY(RemoveTemporaries(folder_));
+    for (const auto& stage : recipe_.stages) {
+      for (const std::string& folder : {StageFolder(stage->name), JoinPath(StageFolder(stage->name), "completions")}) {
+        if (IsDir(folder)) R1_TRY(RemoveTemporaries(folder));
+      }
+    }
+    return {};
+  }
 
   // The settings of a run folder never change: a different recipe needs a different folder.
   Status KeepRecipe() {

@@ -31,11 +31,11 @@ documents = 2000
 [[stage]]
 name = "pretrain"
 kind = "pretrain"
-max_steps = 12
+max_steps = 24
 tokens_per_step = 512
 learning_rate = 1e-2
 warmup_steps = 2
-save_steps = 4
+save_steps = 8
 [[stage]]
 name = "eval_base"
 kind = "eval"
@@ -54,6 +54,7 @@ max_steps = 2
 num_prompts = 4
 num_generations = 4
 max_completion_length = 24
+reward_language = 0.5
 save_steps = 1
 log_completions_steps = 1
 [[stage]]
@@ -73,22 +74,17 @@ class RunRecipeTest : public testing::Test {
  protected:
   void SetUp() override { SetLogLevel(LogLevel::kError); }
   void TearDown() override { ClearInterrupt(); }
-  static Result<RunOutcome> Run(const std::string& folder, int64_t threads = 2,
-                                const Overrides& overrides = {}) {
+  static Result<RunOutcome> Run(const std::string& folder, int64_t threads = 2, const Overrides& overrides = {}) {
     Result<Recipe> recipe = ParseRecipe(kRecipe, "recipe", overrides);
     if (!recipe.ok()) return recipe.error();
-    return RunRecipe(
-        *recipe,
-        {.output_dir = folder, .threads = threads, .quiet = true, .command = "r1 run recipe"});
+    return RunRecipe(*recipe, {.output_dir = folder, .threads = threads, .quiet = true, .command = "r1 run recipe"});
   }
-  static std::string Text(const std::string& path) {
-    return ReadFile(path, int64_t{1} << 30).value();
-  }
+  static std::string Text(const std::string& path) { return ReadFile(path, int64_t{1} << 30).value(); }
   // Path and content of every file below.
-  static std::map<std::string, std::string> AllFiles(const std::string& folder,
-                                                     const std::string& prefix = "") {
+  static std::map<std::string, std::string> AllFiles(const std::string& folder, const std::string& prefix = "") {
     std::map<std::string, std::string> files;
-    for (const std::string& name : ListDir(folder).value()) {
+    const std::vector<std::string> names = ListDir(folder).value();
+    for (const std::string& name : names) {
       const std::string path = JoinPath(folder, name);
       if (IsDir(path)) {
         files.merge(AllFiles(path, prefix + name + "/"));
@@ -113,29 +109,25 @@ TEST_F(RunRecipeTest, WritesARunAndTheSameAgain) {
   const Result<RunOutcome> done = Run(dir_ / "a", 2);
   ASSERT_TRUE(done.ok()) << done.error().message;
   EXPECT_EQ(done->folder, dir_ / "a");
-  for (const char* name :
-       {"recipe.toml", "tokenizer.json", "manifest.json", "results.json", "report.html",
-        "pretrain/metrics.jsonl", "pretrain/checkpoint-12/model.safetensors", "eval_base/eval.json",
-        "eval_base/traces.jsonl", "zero/metrics.jsonl", "zero/completions/step_2.jsonl",
-        "zero/checkpoint-2/trainer_state.json", "eval_zero/eval.json"}) {
+  for (const char* name : {"recipe.toml", "tokenizer.json", "manifest.json", "results.json", "report.html",
+                           "pretrain/metrics.jsonl", "pretrain/checkpoint-24/model.safetensors", "eval_base/eval.json",
+                           "eval_base/traces.jsonl", "zero/metrics.jsonl", "zero/completions/step_2.jsonl",
+                           "zero/checkpoint-2/trainer_state.json", "eval_zero/eval.json"}) {
     EXPECT_GT(FileSize(JoinPath(done->folder, name)).value(), 0) << name;
   }
   // Lineage: what a stage read is what the stage before wrote.
   const nlohmann::json manifest = ReadJsonFile(JoinPath(done->folder, "manifest.json")).value();
   const auto& stages = manifest.at("stages");
   ASSERT_EQ(stages.size(), 4u);
-  const std::string base =
-      Sha256(Text(JoinPath(done->folder, "pretrain/checkpoint-12/model.safetensors")));
-  const std::string zero =
-      Sha256(Text(JoinPath(done->folder, "zero/checkpoint-2/model.safetensors")));
+  const std::string base = Sha256(Text(JoinPath(done->folder, "pretrain/checkpoint-24/model.safetensors")));
+  const std::string zero = Sha256(Text(JoinPath(done->folder, "zero/checkpoint-2/model.safetensors")));
   EXPECT_EQ(stages[0].at("result_sha256"), base);
-  EXPECT_EQ(stages[0].at("checkpoint"), "pretrain/checkpoint-12");
+  EXPECT_EQ(stages[0].at("checkpoint"), "pretrain/checkpoint-24");
   EXPECT_EQ(stages[1].at("model_sha256"), base);
   EXPECT_EQ(stages[2].at("model_sha256"), base);
   EXPECT_EQ(stages[2].at("result_sha256"), zero);
   EXPECT_EQ(stages[3].at("model_sha256"), zero);
-  EXPECT_EQ(manifest.at("tokenizer_sha256"),
-            Sha256(Text(JoinPath(done->folder, "tokenizer.json"))));
+  EXPECT_EQ(manifest.at("tokenizer_sha256"), Sha256(Text(JoinPath(done->folder, "tokenizer.json"))));
   // Results are those of the evaluations.
   const nlohmann::json results = ReadJsonFile(done->results_path).value();
   ASSERT_EQ(results.at("stages").size(), 2u);
@@ -145,7 +137,7 @@ TEST_F(RunRecipeTest, WritesARunAndTheSameAgain) {
   EXPECT_EQ(results["stages"][1].at("name"), "zero");
   EXPECT_FALSE(results["stages"][1].at("eval").contains("general"));
   EXPECT_GT(results.at("times").at("total").get<double>(), 0);
-  EXPECT_GE(results.at("tokens").at("pretrain").get<double>(), 12 * 512);
+  EXPECT_GE(results.at("tokens").at("pretrain").get<double>(), 24 * 512);
 
   // A second start finds all done. The files that say what was computed stay as they are, to the
   // byte.
@@ -183,14 +175,13 @@ TEST_F(RunRecipeTest, InterruptsAtAnyStageGoOnTheSame) {
   // evaluation: many starts, one step each.
   int starts = 0;
   for (;; ++starts) {
-    ASSERT_LT(starts, 30);
+    ASSERT_LT(starts, 60);
     RequestInterrupt();
     const Result<RunOutcome> stopped = Run(dir_ / "stopped", 1 + starts % 2);
     ClearInterrupt();
     if (stopped.ok()) break;
     ASSERT_EQ(stopped.error().code, ErrorCode::kInterrupted) << stopped.error().message;
-    if (!IsDir(dir_ / "stopped/pretrain") || !Exists(dir_ / "stopped/pretrain/checkpoint-12"))
-      continue;
+    if (!IsDir(dir_ / "stopped/pretrain") || !Exists(dir_ / "stopped/pretrain/checkpoint-24")) continue;
     break;
   }
   EXPECT_GT(starts, 5);
@@ -215,8 +206,7 @@ TEST_F(RunRecipeTest, OtherSettingsInAUsedFolderAreRefused) {
     const Result<RunOutcome> refused = Run(dir_ / "a", 2, {{name, value}});
     ASSERT_FALSE(refused.ok()) << name;
     EXPECT_EQ(refused.error().code, ErrorCode::kRefused) << refused.error().message;
-    EXPECT_NE(refused.error().message.find("--output-dir"), std::string::npos)
-        << refused.error().message;
+    EXPECT_NE(refused.error().message.find("--output-dir"), std::string::npos) << refused.error().message;
   }
   EXPECT_TRUE(AllFiles(dir_ / "a") == before) << "nothing was touched";
   // Somebody edits the recipe in the folder to match: the stages still know what made them.
@@ -227,8 +217,7 @@ TEST_F(RunRecipeTest, OtherSettingsInAUsedFolderAreRefused) {
   const Result<RunOutcome> refused = Run(dir_ / "a", 2, {{"pretrain.learning_rate", "0.02"}});
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kRefused) << refused.error().message;
-  EXPECT_NE(refused.error().message.find("config hash"), std::string::npos)
-      << refused.error().message;
+  EXPECT_NE(refused.error().message.find("config hash"), std::string::npos) << refused.error().message;
 }
 
 TEST_F(RunRecipeTest, ABusyFolderIsRefused) {
@@ -239,12 +228,28 @@ TEST_F(RunRecipeTest, ABusyFolderIsRefused) {
   const Result<RunOutcome> refused = Run(dir_ / "a");
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kTryAgain);
-  EXPECT_NE(refused.error().message.find("in use by another r1 process"), std::string::npos)
-      << refused.error().message;
+  EXPECT_NE(refused.error().message.find("in use by another r1 process"), std::string::npos) << refused.error().message;
   EXPECT_FALSE(Exists(dir_ / "a/recipe.toml")) << "nothing was written";
   close(fd);
   // A lock file that a dead process left is no lock.
   EXPECT_TRUE(Run(dir_ / "a").ok());
+}
+
+TEST_F(RunRecipeTest, LeftoversOfKilledProcessesGo) {
+  ASSERT_TRUE(Run(dir_ / "a").ok());
+  const auto before = AllFiles(dir_ / "a");
+  const std::string leftovers[] = {"manifest.json.tmp-12-0", "eval_base/eval.json.tmp-123-45",
+                                   "zero/completions/step_1.jsonl.tmp-9-9",
+                                   "pretrain/checkpoint-24.tmp-77/model.safetensors"};
+  const std::string kept[] = {"notes.tmp-1", "a.tmp-x-1", ".tmp-1-2", "zero/mine.tmp-1-"};
+  ASSERT_TRUE(MakeDirs(dir_ / "a/pretrain/checkpoint-24.tmp-77").ok());
+  for (const std::string& name : leftovers) std::ofstream(JoinPath(dir_ / "a", name)) << "x";
+  for (const std::string& name : kept) std::ofstream(JoinPath(dir_ / "a", name)) << "x";
+  ASSERT_TRUE(Run(dir_ / "a").ok());
+  const auto after = AllFiles(dir_ / "a");
+  for (const std::string& name : leftovers) EXPECT_FALSE(after.contains(name)) << name;
+  for (const std::string& name : kept) EXPECT_TRUE(after.contains(name)) << name << " is somebody's own";
+  EXPECT_EQ(after.size(), before.size() + std::size(kept));
 }
 
 TEST_F(RunRecipeTest, BadPlacesAndPieces) {
@@ -252,16 +257,14 @@ TEST_F(RunRecipeTest, BadPlacesAndPieces) {
   std::ofstream(dir_ / "file") << "x";
   const Result<RunOutcome> in_file = Run(dir_ / "file/run");
   ASSERT_FALSE(in_file.ok());
-  EXPECT_TRUE(in_file.error().code == ErrorCode::kCannotCreate ||
-              in_file.error().code == ErrorCode::kIo)
+  EXPECT_TRUE(in_file.error().code == ErrorCode::kCannotCreate || in_file.error().code == ErrorCode::kIo)
       << in_file.error().message;
   EXPECT_NE(in_file.error().message.find("file"), std::string::npos);
   // A vocabulary too small for the tokenizer.
   const Result<RunOutcome> small = Run(dir_ / "small", 2, {{"model.vocab_size", "32"}});
   ASSERT_FALSE(small.ok());
   EXPECT_EQ(small.error().code, ErrorCode::kRefused);
-  EXPECT_NE(small.error().message.find("vocab_size is 32, but the tokenizer has"),
-            std::string::npos)
+  EXPECT_NE(small.error().message.find("vocab_size is 32, but the tokenizer has"), std::string::npos)
       << small.error().message;
   // A tokenizer file that is none.
   ASSERT_TRUE(MakeDirs(dir_ / "broken").ok());
@@ -269,8 +272,7 @@ TEST_F(RunRecipeTest, BadPlacesAndPieces) {
   const Result<RunOutcome> broken = Run(dir_ / "broken");
   ASSERT_FALSE(broken.ok());
   EXPECT_EQ(broken.error().code, ErrorCode::kBadInput);
-  EXPECT_NE(broken.error().message.find("tokenizer.json"), std::string::npos)
-      << broken.error().message;
+  EXPECT_NE(broken.error().message.find("tokenizer.json"), std::string::npos) << broken.error().message;
 }
 
 // The model of a stage may be a folder of another run.
@@ -281,7 +283,7 @@ TEST_F(RunRecipeTest, ModelFromAnotherRun) {
           "name = \"more\"\nseed = 7\n[model]\npreset = \"tiny\"\n[tokenizer]\ndocuments = "
           "2000\n[[stage]]\nname = \"zero\"\nkind = \"rl\"\nmodel = \"") +
       (dir_ / "a/pretrain") +
-      "\"\nmax_steps = 2\nnum_prompts = 4\nnum_generations = 4\nmax_completion_length = "
+      "\"\nmax_steps = 2\nnum_prompts = 4\nnum_generations = 4\nreward_language = 0.5\nmax_completion_length = "
       "24\nsave_steps = 1\nlog_completions_steps = 1\n";
   Result<Recipe> recipe = ParseRecipe(text, "more", {});
   ASSERT_TRUE(recipe.ok()) << recipe.error().message;
@@ -292,7 +294,7 @@ TEST_F(RunRecipeTest, ModelFromAnotherRun) {
               Text(dir_ / "a/zero/checkpoint-2/model.safetensors"))
       << "the same stage from the same model";
   // A changed model is noticed: the run is not continued on other weights.
-  ASSERT_TRUE(RemoveTree(dir_ / "a/pretrain/checkpoint-12").ok());
+  ASSERT_TRUE(RemoveTree(dir_ / "a/pretrain/checkpoint-24").ok());
   const Result<RunOutcome> refused =
       RunRecipe(*recipe, {.output_dir = dir_ / "more", .threads = 2, .quiet = true, .command = ""});
   ASSERT_FALSE(refused.ok());
@@ -304,9 +306,8 @@ TEST_F(RunRecipeTest, PlanNamesTheStages) {
   ASSERT_TRUE(recipe.ok());
   const Result<std::string> plan = PlanText(*recipe, 1);
   ASSERT_TRUE(plan.ok());
-  for (const char* part :
-       {"pretrain", "eval_base", "zero", "eval_zero", "12 steps x 512 tokens",
-        "2 steps x 4 prompts x 4 samples", "threads 1", "parameters", "memory"}) {
+  for (const char* part : {"pretrain", "eval_base", "zero", "eval_zero", "24 steps x 512 tokens",
+                           "2 steps x 4 prompts x 4 samples", "threads 1", "parameters", "memory"}) {
     EXPECT_NE(plan->find(part), std::string::npos) << part << " in\n" << *plan;
   }
 }

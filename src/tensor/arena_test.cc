@@ -1,4 +1,5 @@
-// The bump allocator: alignment, separation of live allocations, marks, and the steady state without system allocations.
+// The bump allocator: alignment, separation of live allocations, marks, and the steady state without system
+// allocations.
 #include "tensor/arena.h"
 
 #include <gtest/gtest.h>
@@ -36,7 +37,8 @@ TEST(Arena, LiveAllocationsAreAlignedAndSeparate) {
   Arena arena(1024);
   Rng rng(1, Stream::kTest);
   std::vector<Block> blocks;
-  for (size_t i = 0; i < 300; ++i) blocks.push_back(Take(arena, static_cast<size_t>(rng.Below(i % 50 == 0 ? 20000 : 300)), i));
+  for (size_t i = 0; i < 300; ++i)
+    blocks.push_back(Take(arena, static_cast<size_t>(rng.Below(i % 50 == 0 ? 20000 : 300)), i));
   ExpectSeparate(blocks);
 }
 

@@ -19,7 +19,7 @@ TEST(LearningRate, WarmUpThenCosine) {
   EXPECT_EQ(LearningRateAt(c, 1, 104), 1.0);
   EXPECT_EQ(LearningRateAt(c, 3, 104), 2.0);
   EXPECT_EQ(LearningRateAt(c, 4, 104), 2.0);
-  EXPECT_NEAR(LearningRateAt(c, 54, 104), 0.2 + 0.5 * 1.8, 1e-12);   // half way: the mean of peak and floor
+  EXPECT_NEAR(LearningRateAt(c, 54, 104), 0.2 + 0.5 * 1.8, 1e-12);  // half way: the mean of peak and floor
   EXPECT_NEAR(LearningRateAt(c, 29, 104), 0.2 + 1.8 * 0.5 * (1 + std::sqrt(0.5)), 1e-12);
   EXPECT_NEAR(LearningRateAt(c, 104, 104), 0.2, 1e-12);
   EXPECT_NEAR(LearningRateAt(c, 5000, 104), 0.2, 1e-12);  // past the end it stays at the floor

@@ -84,7 +84,7 @@ Status RunPretrain(Model& model, const Tokenizer& tokenizer, const PretrainConfi
     state.num_tokens += batch.tokens;
     ++state.step;
     ++state.optimizer_steps;
-    shown_loss = state.step == 1 ? loss : 0.95 * shown_loss + 0.05 * loss;
+    shown_loss = shown_loss == 0 ? loss : 0.95 * shown_loss + 0.05 * loss;
     const double now = Now();
     Metrics m = {{"loss", loss}, {"tokens", static_cast<double>(batch.tokens)}, {"learning_rate", report.learning_rate}, {"grad_norm", report.grad_norm}, {"num_tokens", static_cast<double>(state.num_tokens)}};
     if (options.mtp_weight > 0) m.emplace_back("mtp_loss", report.mtp_loss);

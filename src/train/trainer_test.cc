@@ -1,5 +1,5 @@
-// The gradient step: the same bits for every number of threads, the right gradient of the whole loss, AdamW as written by hand, balance of
-// experts, numbers that are not finite, and a loss that falls.
+// The gradient step: the same bits for every number of threads, the right gradient of the whole loss, AdamW as written
+// by hand, balance of experts, numbers that are not finite, and a loss that falls.
 #include "train/trainer.h"
 
 #include <gtest/gtest.h>
@@ -17,9 +17,11 @@ namespace {
 struct Data {
   std::vector<reference::Sequence> owned;
   std::vector<TrainSequence> view;
-  Data(int64_t vocab, const std::vector<int64_t>& lengths, uint64_t seed) : Data(RandomSequences(vocab, lengths, seed)) {}
+  Data(int64_t vocab, const std::vector<int64_t>& lengths, uint64_t seed)
+      : Data(RandomSequences(vocab, lengths, seed)) {}
   explicit Data(std::vector<reference::Sequence> sequences) : owned(std::move(sequences)) {
-    for (const reference::Sequence& s : owned) view.push_back({s.tokens.data(), static_cast<int64_t>(s.tokens.size()), s.loss_from});
+    for (const reference::Sequence& s : owned)
+      view.push_back({s.tokens.data(), static_cast<int64_t>(s.tokens.size()), s.loss_from});
   }
   int64_t targets() const {
     int64_t n = 0;
@@ -32,7 +34,8 @@ struct Data {
 struct MeanLoss {
   std::vector<std::vector<float>> logp;
   explicit MeanLoss(const Data& data) : weight_(-1.0f / static_cast<float>(data.targets())) {
-    for (const TrainSequence& s : data.view) logp.emplace_back(static_cast<size_t>(s.n), std::numeric_limits<float>::quiet_NaN());
+    for (const TrainSequence& s : data.view)
+      logp.emplace_back(static_cast<size_t>(s.n), std::numeric_limits<float>::quiet_NaN());
   }
   Trainer::LossFunction Function() {
     return [this](int, const MicroBatch& micro, LogProbs& out) {
@@ -72,7 +75,9 @@ OptimizerConfig Config(int64_t shards, int64_t micro) {
   return c;
 }
 
-PassOptions Options(const ModelConfig& c) { return {.inv_temperature = 1.0f, .mtp_weight = c.num_nextn_predict_layers > 0 ? 0.3f : 0.0f, .balance_alpha = 0.01f}; }
+PassOptions Options(const ModelConfig& c) {
+  return {.inv_temperature = 1.0f, .mtp_weight = c.num_nextn_predict_layers > 0 ? 0.3f : 0.0f, .balance_alpha = 0.01f};
+}
 
 struct Outcome {
   std::vector<float> gradient, parameters, moments, logp;
@@ -131,12 +136,14 @@ TEST_P(TrainerTest, ThreadsCannotBeSeen) {
   for (int64_t shards : {1, 3, 5}) {
     const Outcome one = Train(config(), data, Config(shards, 64), 1, 3);
     ASSERT_TRUE(one.report.finite);
-    for (int threads : {2, 3}) ExpectSameBits(Train(config(), data, Config(shards, 64), threads, 3), one, std::to_string(shards) + " shards, " + std::to_string(threads) + " threads");
+    for (int threads : {2, 3})
+      ExpectSameBits(Train(config(), data, Config(shards, 64), threads, 3), one,
+                     std::to_string(shards) + " shards, " + std::to_string(threads) + " threads");
   }
 }
 
-// How a shard is cut into micro-batches and a step into shards changes the order of sums over tokens, nothing else: log-probabilities
-// stay in every bit, gradients within the rounding of float sums.
+// How a shard is cut into micro-batches and a step into shards changes the order of sums over tokens, nothing else:
+// log-probabilities stay in every bit, gradients within the rounding of float sums.
 TEST_P(TrainerTest, CutsChangeOnlyTheRounding) {
   const Data data = MakeData();
   const Outcome base = Train(config(), data, Config(1, 1 << 20), 1, 0);
@@ -149,7 +156,8 @@ TEST_P(TrainerTest, CutsChangeOnlyTheRounding) {
     EXPECT_NEAR(other.report.mtp_loss, base.report.mtp_loss, 1e-9);
     EXPECT_NEAR(other.report.balance_loss, base.report.balance_loss, 1e-7);
     double difference = 0;
-    for (size_t i = 0; i < base.gradient.size(); ++i) difference += std::pow(static_cast<double>(other.gradient[i]) - static_cast<double>(base.gradient[i]), 2);
+    for (size_t i = 0; i < base.gradient.size(); ++i)
+      difference += std::pow(static_cast<double>(other.gradient[i]) - static_cast<double>(base.gradient[i]), 2);
     EXPECT_LT(std::sqrt(difference), 2e-6 * base.report.grad_norm) << shards << " shards, " << micro << " tokens";
   }
 }
@@ -172,7 +180,8 @@ TEST_P(TrainerTest, ScoreIsTheForwardOfTheGradient) {
   EXPECT_EQ(other_loss.Flat().size(), base.logp.size());
 }
 
-// The gradient of mean loss + 0.3 prediction loss + balance loss, with the trainer's own factors, against the double-precision reference.
+// The gradient of mean loss + 0.3 prediction loss + balance loss, with the trainer's own factors, against the
+// double-precision reference.
 TEST_P(TrainerTest, GradientIsThatOfTheReportedLosses) {
   ThreadPool pool(1);
   for (uint64_t seed = 1; seed < 400; ++seed) {
@@ -195,14 +204,17 @@ TEST_P(TrainerTest, GradientIsThatOfTheReportedLosses) {
     options.balance_alpha = 0.5f;
     const StepReport report = trainer.Gradient(data.view, options, loss.Function());
     EXPECT_NEAR(report.balance_loss, exact.balance, 0.01 * exact.balance);
-    EXPECT_NEAR(loss.Value() + static_cast<double>(o.mtp_weight) * report.mtp_loss + report.balance_loss, o.Value(exact), 0.02 * o.Value(exact));
+    EXPECT_NEAR(loss.Value() + static_cast<double>(o.mtp_weight) * report.mtp_loss + report.balance_loss,
+                o.Value(exact), 0.02 * o.Value(exact));
     constexpr double kStep = 1e-4;
     std::vector<double> up(flat), down(flat);
     for (size_t i = 0; i < flat.size(); ++i) {
       up[i] += kStep * static_cast<double>(trainer.gradient()[i]) / report.grad_norm;
       down[i] -= kStep * static_cast<double>(trainer.gradient()[i]) / report.grad_norm;
     }
-    const double slope = (o.Value(reference.Forward(up.data(), data.owned, o.options())) - o.Value(reference.Forward(down.data(), data.owned, o.options()))) / (2 * kStep);
+    const double slope = (o.Value(reference.Forward(up.data(), data.owned, o.options())) -
+                          o.Value(reference.Forward(down.data(), data.owned, o.options()))) /
+                         (2 * kStep);
     EXPECT_NEAR(slope / report.grad_norm, 1, 0.03);
     return;
   }
@@ -240,8 +252,10 @@ TEST_P(TrainerTest, StepIsAdamWWithClippingAndDecayOfMatricesOnly) {
         m[i] = 0.9 * m[i] + 0.1 * g;
         v[i] = 0.98 * v[i] + 0.02 * g * g;
         const double t = static_cast<double>(step + 1);
-        const double adam = m[i] / (1 - std::pow(0.9, t)) / (std::sqrt(v[i] / (1 - std::pow(0.98, t))) + c.adam_epsilon);
-        const double want = -report.learning_rate * (adam + (spec.decayed() ? 0.2 * static_cast<double>(before[i]) : 0.0));
+        const double adam =
+            m[i] / (1 - std::pow(0.9, t)) / (std::sqrt(v[i] / (1 - std::pow(0.98, t))) + c.adam_epsilon);
+        const double want =
+            -report.learning_rate * (adam + (spec.decayed() ? 0.2 * static_cast<double>(before[i]) : 0.0));
         ASSERT_NEAR(change, want, 2e-4 * std::abs(want) + 5e-7) << spec.name << " element " << j - spec.offset;
       }
     }
@@ -267,16 +281,20 @@ TEST_P(TrainerTest, RouterBiasFollowsTheLoadOfTheStep) {
   const StepReport report = trainer.Step(0, 10, data.view, Options(config()), loss.Function());
   const int64_t experts = config().n_routed_experts;
   int64_t tokens = 0, moved = 0;
-  for (const TrainSequence& s : data.view) tokens += s.n > s.loss_from ? s.n - 1 : 0;  // without a target a sequence is not run
+  for (const TrainSequence& s : data.view)
+    tokens += s.n > s.loss_from ? s.n - 1 : 0;  // without a target a sequence is not run
   for (int64_t layer = 0; layer < config().num_hidden_layers + config().num_nextn_predict_layers; ++layer) {
-    const ParamSpec* spec = model.params().Find("model.layers." + std::to_string(layer) + ".mlp.gate.e_score_correction_bias");
+    const ParamSpec* spec =
+        model.params().Find("model.layers." + std::to_string(layer) + ".mlp.gate.e_score_correction_bias");
     if (spec == nullptr) continue;
     int64_t sum = 0;
     for (int64_t e = 0; e < experts; ++e) sum += report.load[static_cast<size_t>(layer * experts + e)];
     EXPECT_EQ(sum, tokens * config().num_experts_per_tok);
     for (int64_t e = 0; e < experts; ++e) {
-      const double over = static_cast<double>(report.load[static_cast<size_t>(layer * experts + e)]) - static_cast<double>(sum) / static_cast<double>(experts);
-      const double change = static_cast<double>(model.data()[spec->offset + e]) - before[static_cast<size_t>(spec->offset + e)];
+      const double over = static_cast<double>(report.load[static_cast<size_t>(layer * experts + e)]) -
+                          static_cast<double>(sum) / static_cast<double>(experts);
+      const double change =
+          static_cast<double>(model.data()[spec->offset + e]) - before[static_cast<size_t>(spec->offset + e)];
       EXPECT_NEAR(change, over > 0 ? -0.5 : over < 0 ? 0.5 : 0.0, 1e-6);
       moved += change != 0 ? 1 : 0;
     }
@@ -284,7 +302,8 @@ TEST_P(TrainerTest, RouterBiasFollowsTheLoadOfTheStep) {
   EXPECT_GT(moved, 0);
 }
 
-// A loss that gives NaN or overflows is reported and changes nothing: not the parameters, the moments, the biases or the packed copies.
+// A loss that gives NaN or overflows is reported and changes nothing: not the parameters, the moments, the biases or
+// the packed copies.
 TEST_P(TrainerTest, NumbersThatAreNotFiniteChangeNothing) {
   const Data data = MakeData();
   ThreadPool pool(2);
@@ -295,13 +314,16 @@ TEST_P(TrainerTest, NumbersThatAreNotFiniteChangeNothing) {
   MeanLoss loss(data);
   ASSERT_TRUE(trainer.Step(0, 10, data.view, Options(config()), loss.Function()).finite);
   const int64_t n = model.params().total;
-  const std::vector<float> w(model.data(), model.data() + n), m(trainer.first_moment(), trainer.first_moment() + n), v(trainer.second_moment(), trainer.second_moment() + n);
+  const std::vector<float> w(model.data(), model.data() + n), m(trainer.first_moment(), trainer.first_moment() + n),
+      v(trainer.second_moment(), trainer.second_moment() + n);
   trainer.Score(model, data.view, {}, loss.Function());
   const std::vector<float> logp = loss.Flat();
-  for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), std::numeric_limits<float>::max()}) {
-    const StepReport report = trainer.Step(1, 10, data.view, Options(config()), [&](int shard, const MicroBatch& micro, LogProbs& out) {
-      for (int64_t i = 0; i < micro.rows; ++i) out.dlogp[i] = shard == 1 && i == 0 ? bad : 0.1f;
-    });
+  for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                    std::numeric_limits<float>::max()}) {
+    const StepReport report =
+        trainer.Step(1, 10, data.view, Options(config()), [&](int shard, const MicroBatch& micro, LogProbs& out) {
+          for (int64_t i = 0; i < micro.rows; ++i) out.dlogp[i] = shard == 1 && i == 0 ? bad : 0.1f;
+        });
     EXPECT_FALSE(report.finite) << bad;
     EXPECT_EQ(std::memcmp(model.data(), w.data(), w.size() * sizeof(float)), 0) << bad;
     EXPECT_EQ(std::memcmp(trainer.first_moment(), m.data(), m.size() * sizeof(float)), 0) << bad;
@@ -309,7 +331,8 @@ TEST_P(TrainerTest, NumbersThatAreNotFiniteChangeNothing) {
     trainer.Score(model, data.view, {}, loss.Function());
     EXPECT_EQ(loss.Flat(), logp) << bad;
   }
-  EXPECT_TRUE(trainer.Step(1, 10, data.view, Options(config()), loss.Function()).finite) << "the next step is not poisoned";
+  EXPECT_TRUE(trainer.Step(1, 10, data.view, Options(config()), loss.Function()).finite)
+      << "the next step is not poisoned";
   EXPECT_NE(std::memcmp(model.data(), w.data(), w.size() * sizeof(float)), 0);
 }
 
@@ -347,11 +370,13 @@ TEST_P(TrainerTest, LossFallsOnARepeatedBatch) {
     trainer.Step(step, 40, data.view, Options(config()), loss.Function());
     if (step == 0) first = loss.Value();
   }
-  EXPECT_NEAR(first, std::log(static_cast<double>(config().vocab_size)), 0.5);  // from random weights: as good as chance
+  EXPECT_NEAR(first, std::log(static_cast<double>(config().vocab_size)),
+              0.5);  // from random weights: as good as chance
   EXPECT_LT(loss.Value(), 0.3);
 }
 
-INSTANTIATE_TEST_SUITE_P(Configs, TrainerTest, ::testing::ValuesIn(TestConfigs()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Configs, TrainerTest, ::testing::ValuesIn(TestConfigs()),
+                         [](const auto& info) { return info.param.name; });
 
 TEST(SplitShards, ContiguousCompleteAndBalanced) {
   Rng rng(1, Stream::kTest);

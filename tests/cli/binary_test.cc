@@ -250,6 +250,9 @@ TEST(Binary, RecipeSettings) {
   std::ofstream(again) << printed.out;
   EXPECT_EQ(R1({"run", again, "--dry-run"}).out, printed.out);
   EXPECT_NE(printed.out.find("seed = 9"), std::string::npos);
+  const Outcome plan = R1({"run", recipe, "--explain"});
+  EXPECT_EQ(plan.code, 0) << plan.err;
+  EXPECT_NE(plan.out.find("3 steps x 256 tokens"), std::string::npos) << plan.out;
   const Outcome missing = R1({"run", "no-such-recipe-at-all"});
   EXPECT_EQ(missing.code, 65);
   EXPECT_NE(missing.err.find("no such recipe"), std::string::npos);
@@ -299,6 +302,7 @@ TEST(Binary, AWholeRun) {
   const Outcome alone = R1(rl);
   ASSERT_EQ(alone.code, 0) << alone.err;
   EXPECT_EQ(Slurp(a + "/tokenizer.json"), Slurp(c + "/tokenizer.json"));
+  EXPECT_NE(Slurp(c + "/recipe.toml").find("preset = \"tiny\""), std::string::npos);
   EXPECT_EQ(R1(rl).code, 0);  // all is done already
   const Outcome different = R1({"diff-runs", a, c});
   EXPECT_EQ(different.code, 1);

@@ -32,9 +32,7 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-double Since(Clock::time_point began) {
-  return std::chrono::duration<double>(Clock::now() - began).count();
-}
+double Since(Clock::time_point began) { return std::chrono::duration<double>(Clock::now() - began).count(); }
 std::string Text(const std::string& path) { return ReadFile(path, int64_t{1} << 30).value(); }
 
 struct StartOptions {
@@ -47,9 +45,7 @@ struct StartOptions {
 // One r1 process; its output goes to a file.
 class Process {
  public:
-  Process(const std::vector<std::string>& arguments, const std::string& log,
-          const StartOptions& options)
-      : log_(log) {
+  Process(const std::vector<std::string>& arguments, const std::string& log, const StartOptions& options) : log_(log) {
     std::vector<std::string> words = {R1_BINARY};
     words.insert(words.end(), arguments.begin(), arguments.end());
     words.insert(words.end(), options.more.begin(), options.more.end());
@@ -65,8 +61,7 @@ class Process {
     dup2(fd, STDERR_FILENO);
     if (!options.kill_at.empty()) setenv("R1_KILL_AT", options.kill_at.c_str(), 1);
     if (options.file_limit > 0) {
-      const rlimit limit{static_cast<rlim_t>(options.file_limit),
-                         static_cast<rlim_t>(options.file_limit)};
+      const rlimit limit{static_cast<rlim_t>(options.file_limit), static_cast<rlim_t>(options.file_limit)};
       setrlimit(RLIMIT_FSIZE, &limit);
     }
     if (options.nobody && (setgid(65534) != 0 || setuid(65534) != 0)) _exit(126);
@@ -81,7 +76,9 @@ class Process {
       Wait();
     }
   }
-  void Send(int signal) const { kill(pid_, signal); }
+  void Send(int signal) const {
+    if (pid_ > 0) kill(pid_, signal);
+  }
   bool Running() {
     if (pid_ <= 0) return false;
     if (waitpid(pid_, &status_, WNOHANG) == 0) return true;
@@ -120,7 +117,7 @@ class Resume : public testing::Test {
   }
 
   static std::vector<std::string> Arguments(const std::string& folder) {
-    return {"run", RecipePath(), "--output-dir", folder, "--threads", "2"};
+    return {"run", RecipePath(), "--output-dir", folder, "--threads", "2", "--json"};  // no plan, which takes a second
   }
   static std::string Whole() { return shared_->dir / "whole"; }
 
@@ -134,8 +131,7 @@ class Resume : public testing::Test {
   bool Said(const std::string& what) const { return said_.find(what) != std::string::npos; }
   // Cuts a run off at a place: it must die there.
   void RunUntil(const std::string& folder, const std::string& kill_at) {
-    ASSERT_EQ(Run(folder, {.kill_at = kill_at}), -SIGKILL) << kill_at << " was not passed\n"
-                                                           << said_;
+    ASSERT_EQ(Run(folder, {.kill_at = kill_at}), -SIGKILL) << kill_at << " was not passed\n" << said_;
   }
   // Any number of bytes may lie between a program that was cut off and one that was not, but at the
   // end they are equal: no file more or less, and every file without clock times the same to the
@@ -143,8 +139,7 @@ class Resume : public testing::Test {
   void ExpectAsUnbroken(const std::string& folder, const std::string& what) {
     const Result<RunComparison> comparison = CompareRuns(Whole(), folder);
     ASSERT_TRUE(comparison.ok()) << what << ": " << comparison.error().message;
-    ASSERT_TRUE(comparison->identical())
-        << what << ": " << DescribeDifference(comparison->differences[0]);
+    ASSERT_TRUE(comparison->identical()) << what << ": " << DescribeDifference(comparison->differences[0]);
     const auto whole = Files(Whole()), other = Files(folder);
     for (const auto& [name, text] : whole) {
       ASSERT_TRUE(other.contains(name)) << what << ": no " << name;
@@ -152,8 +147,7 @@ class Resume : public testing::Test {
         ASSERT_TRUE(other.at(name) == text) << what << ": " << name << " differs";
       }
     }
-    for (const auto& [name, text] : other)
-      ASSERT_TRUE(whole.contains(name)) << what << ": " << name << " is left over";
+    for (const auto& [name, text] : other) ASSERT_TRUE(whole.contains(name)) << what << ": " << name << " is left over";
   }
   static bool HasTimes(const std::string& name) {
     for (const char* end : {"metrics.jsonl", "eval.json", "results.json", "report.html"}) {
@@ -164,16 +158,13 @@ class Resume : public testing::Test {
   static std::map<std::string, std::string> Files(const std::string& folder) {
     std::map<std::string, std::string> files;
     for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-      if (entry.is_regular_file())
-        files[fs::relative(entry.path(), folder).string()] = Text(entry.path().string());
+      if (entry.is_regular_file()) files[fs::relative(entry.path(), folder).string()] = Text(entry.path().string());
       if (entry.is_directory() && fs::is_empty(entry.path()))
         files[fs::relative(entry.path(), folder).string() + "/"] = "";
     }
     return files;
   }
-  static void Copy(const std::string& from, const std::string& to) {
-    fs::copy(from, to, fs::copy_options::recursive);
-  }
+  static void Copy(const std::string& from, const std::string& to) { fs::copy(from, to, fs::copy_options::recursive); }
   static uint64_t Seed() {
     const char* given = std::getenv("R1_RESUME_SEED");
     return given != nullptr ? std::strtoull(given, nullptr, 10) : 1;
@@ -220,8 +211,7 @@ TEST_F(Resume, TheRunHasSomethingToLose) {
     const nlohmann::json j = ParseJson(line, "metrics").value();
     mismatch += j.at("logp_mismatch/max").get<double>();
     gradient += j.at("grad_norm").get<double>() > 0;
-    clipped +=
-        j.at("clip_ratio/low_mean").get<double>() + j.at("clip_ratio/high_mean").get<double>();
+    clipped += j.at("clip_ratio/low_mean").get<double>() + j.at("clip_ratio/high_mean").get<double>();
     kl += j.at("kl").get<double>();
   }
   EXPECT_EQ(steps, 8);
@@ -251,31 +241,27 @@ TEST_F(Resume, KilledAtRandomMoments) {
   std::set<std::string> stages;
   int kills = 0, runs = 0;
   while (kills < kKills) {
-    ASSERT_LT(++runs, 60);
+    ASSERT_LT(++runs, 100);
     const std::string folder = dir_ / ("run" + std::to_string(runs));
     std::string moments;
-    for (bool ended = false; !ended;) {
+    for (int code = -SIGKILL; code != 0;) {
       Process process(Arguments(folder), log_, {});
-      const double moment = rng.Uniform() * shared_->seconds * 0.6;
       if (kills < kKills) {
+        // Every other one comes after the start of the RL stage, so that a slow machine does not make all of them
+        // early.
+        const bool late = kills % 2 == 1;
+        while (late && process.Running() && !IsDir(folder + "/zero")) usleep(500);
+        const double moment = rng.Uniform() * shared_->seconds * (late ? 0.4 : 0.9);
         const auto began = Clock::now();
         while (process.Running() && Since(began) < moment) usleep(500);
-        ended = !process.Running();
-      }
-      if (!ended && kills < kKills) {
         process.Send(SIGKILL);
-        ASSERT_EQ(process.Wait(), -SIGKILL);
-        ++kills;
-        moments += " " + std::to_string(moment);
-        stages.insert(Exists(folder + "/zero")        ? "rl"
-                      : Exists(folder + "/eval_base") ? "eval"
-                                                      : "pretrain");
-      } else {
-        ended = true;
+        moments += (late ? " late " : " ") + std::to_string(moment);
       }
-      if (ended) {
-        ASSERT_EQ(process.Wait(), 0) << "after kills at" << moments << "\n" << process.Log();
-      }
+      code = process.Wait();
+      ASSERT_TRUE(code == 0 || code == -SIGKILL) << "after kills at" << moments << "\n" << process.Log();
+      if (code == 0) break;
+      ++kills;
+      stages.insert(IsDir(folder + "/zero") ? "rl" : IsDir(folder + "/eval_base") ? "eval" : "pretrain");
     }
     ExpectAsUnbroken(folder, "killed after" + moments + " s");
     ASSERT_TRUE(RemoveTree(folder).ok());
@@ -303,16 +289,14 @@ TEST_F(Resume, KilledAtEveryPlaceOfASave) {
                                            "checkpoint.after_removing_rename",
                                            "checkpoint.after_removing"};
   std::set<std::string> all(CheckpointKillPoints().begin(), CheckpointKillPoints().end());
-  EXPECT_EQ(std::set<std::string>(places.begin(), places.end()), all)
-      << "a kill point is not tested";
+  EXPECT_EQ(std::set<std::string>(places.begin(), places.end()), all) << "a kill point is not tested";
   const std::string folder = dir_ / "run", between = dir_ / "between";
   for (const std::string& place : places) RunUntil(folder, place);
   EXPECT_FALSE(Exists(folder + "/zero")) << "all of them were in pretraining";
   RunUntil(folder, "rl.after_metrics");
   ASSERT_TRUE(Exists(folder + "/zero"));
   for (const std::string& place : places) RunUntil(folder, place);
-  EXPECT_FALSE(Exists(folder + "/eval_zero/eval.json"))
-      << "all of them were in reinforcement learning";
+  EXPECT_FALSE(Exists(folder + "/eval_zero/eval.json")) << "all of them were in reinforcement learning";
   ASSERT_EQ(Run(folder), 0) << said_;
   ExpectAsUnbroken(folder, "killed at every place of a save");
 }
@@ -325,9 +309,8 @@ TEST_F(Resume, KilledInsideFilesStepsAndRollouts) {
   };
   std::string order;
   for (const std::string& place :
-       {nth("file.after_create", 1, 6), nth("file.after_write", 1, 6),
-        nth("pretrain.after_metrics", 2, 9), nth("file.after_sync", 4, 12),
-        nth("file.after_rename", 4, 12), nth("pretrain.after_metrics", 2, 5),
+       {nth("file.after_create", 1, 6), nth("file.after_write", 1, 6), nth("pretrain.after_metrics", 2, 9),
+        nth("file.after_sync", 4, 12), nth("file.after_rename", 4, 12), nth("pretrain.after_metrics", 2, 5),
         nth("rollout.decode", 1, 40) /* of the evaluation */}) {
     order += " " + place;
     RunUntil(folder, place);
@@ -339,8 +322,8 @@ TEST_F(Resume, KilledInsideFilesStepsAndRollouts) {
     order += " " + place;
     RunUntil(folder, place);
   }
-  for (const std::string& place : {nth("rl.after_metrics", 2, 3), nth("file.after_write", 1, 4),
-                                   nth("file.after_create", 2, 4)}) {
+  for (const std::string& place :
+       {nth("rl.after_metrics", 2, 3), nth("file.after_write", 1, 4), nth("file.after_create", 2, 4)}) {
     order += " " + place;
     RunUntil(folder, place);
   }
@@ -368,12 +351,10 @@ TEST_F(Resume, DamagedCheckpointsFallBack) {
        }},
       {"optimizer.safetensors",
        [](const std::string& c) {
-         fs::resize_file(c + "/optimizer.safetensors",
-                         fs::file_size(c + "/optimizer.safetensors") / 2);
+         fs::resize_file(c + "/optimizer.safetensors", fs::file_size(c + "/optimizer.safetensors") / 2);
        }},
       {"trainer_state.json", [](const std::string& c) { fs::remove(c + "/trainer_state.json"); }},
-      {"reference.safetensors",
-       [](const std::string& c) { fs::resize_file(c + "/reference.safetensors", 0); }},
+      {"reference.safetensors", [](const std::string& c) { fs::resize_file(c + "/reference.safetensors", 0); }},
       {"manifest.json", [](const std::string& c) { fs::remove(c + "/manifest.json"); }},
   };
   for (const Damage& damage : damages) {
@@ -404,8 +385,7 @@ TEST_F(Resume, AllDamagedIsAnErrorAndNothingIsDeleted) {
   for (const auto& [name, text] : before) {
     ASSERT_TRUE(after.contains(name)) << name;
     if (name != "manifest.json") {
-      ASSERT_TRUE(after.at(name) == text)
-          << name;  // that of the run names the stages that are done
+      ASSERT_TRUE(after.at(name) == text) << name;  // that of the run names the stages that are done
     }
   }
 }
@@ -422,9 +402,7 @@ TEST_F(Resume, InterruptSavesAndTheRerunEndsTheSame) {
     ASSERT_TRUE(WaitForLines(folder + metrics, lines + 2, process)) << process.Log();
     process.Send(signal);
     ASSERT_EQ(process.Wait(), 130) << process.Log();
-    EXPECT_NE(process.Log().find("is saved, run the same command again to go on"),
-              std::string::npos)
-        << process.Log();
+    EXPECT_NE(process.Log().find("is saved, run the same command again to go on"), std::string::npos) << process.Log();
   }
   ASSERT_EQ(Run(folder), 0) << said_;
   ExpectAsUnbroken(folder, "interrupted three times");
@@ -450,16 +428,17 @@ TEST_F(Resume, TwoProcessesInOneFolder) {
   const std::string folder = dir_ / "run";
   Process first(Arguments(folder), dir_ / "first", {});
   ASSERT_TRUE(WaitForLines(folder + "/pretrain/metrics.jsonl", 1, first)) << first.Log();
+  first.Send(SIGSTOP);  // so that it cannot be done before the second looks
   ASSERT_EQ(Run(folder), 75) << said_;
   EXPECT_TRUE(Said("in use by another r1 process")) << said_;
+  first.Send(SIGCONT);
   ASSERT_EQ(first.Wait(), 0) << first.Log();
   ExpectAsUnbroken(folder, "disturbed by a second process");
 }
 
 TEST_F(Resume, FoldersThatCannotBeWritten) {
   std::ofstream(dir_ / "file") << "x";
-  for (const std::string& folder :
-       {dir_ / "file/run", std::string("/proc/r1-no-such-folder/run")}) {
+  for (const std::string& folder : {dir_ / "file/run", std::string("/proc/r1-no-such-folder/run")}) {
     const int code = Run(folder);
     EXPECT_TRUE(code == 73 || code == 74) << code << ": " << said_;
     EXPECT_TRUE(Said("error: cannot ")) << said_;
@@ -478,8 +457,7 @@ TEST_F(Resume, FoldersThatCannotBeWritten) {
     return;
   }
   if (root && Said("no such recipe")) {
-    std::printf("not tested without permission: another user cannot read %s\n",
-                RecipePath().c_str());
+    std::printf("not tested without permission: another user cannot read %s\n", RecipePath().c_str());
     return;
   }
   EXPECT_TRUE(code == 73 || code == 74) << code << ": " << said_;
@@ -510,9 +488,7 @@ TEST_F(Resume, FullDisk) {
   EXPECT_TRUE(Said("needed") && Said("free") && Said("checkpoint-12")) << said_;
   EXPECT_EQ(whole, (std::vector<int64_t>{4, 8})) << "the checkpoints before it";
   // With room again the same command goes on.
-  ASSERT_EQ(mount("tmpfs", disk.c_str(), "tmpfs", MS_REMOUNT,
-                  ("size=" + std::to_string(checkpoint * 20)).c_str()),
-            0);
+  ASSERT_EQ(mount("tmpfs", disk.c_str(), "tmpfs", MS_REMOUNT, ("size=" + std::to_string(checkpoint * 20)).c_str()), 0);
   const int again = Run(folder);
   EXPECT_EQ(again, 0) << said_;
   if (again == 0) ExpectAsUnbroken(folder, "the disk was full");
@@ -523,13 +499,11 @@ TEST_F(Resume, FileSizeLimit) {
   const std::string folder = dir_ / "run";
   RunUntil(folder, "checkpoint.end:1");
   const int64_t limit =
-      static_cast<int64_t>(fs::file_size(folder + "/pretrain/checkpoint-4/optimizer.safetensors")) /
-      2;
+      static_cast<int64_t>(fs::file_size(folder + "/pretrain/checkpoint-4/optimizer.safetensors")) / 2;
   ASSERT_EQ(Run(folder, {.file_limit = limit}), 74) << said_;
   EXPECT_TRUE(Said("files are limited to") && Said(".safetensors")) << said_;
   EXPECT_TRUE(VerifyCheckpoint(folder + "/pretrain/checkpoint-4").ok());
-  EXPECT_EQ(ListDir(folder + "/pretrain").value(),
-            (std::vector<std::string>{"checkpoint-4", "metrics.jsonl"}))
+  EXPECT_EQ(ListDir(folder + "/pretrain").value(), (std::vector<std::string>{"checkpoint-4", "metrics.jsonl"}))
       << "the failed save left something";
   ASSERT_EQ(Run(folder), 0) << said_;
   ExpectAsUnbroken(folder, "files were limited");
