@@ -140,8 +140,7 @@ void Gemm(benchmark::State& state, const KernelTable* table, int64_t m, int64_t 
 }
 
 // One item is one element packed.
-void Pack(benchmark::State& state, const KernelTable* table, const std::string& which, int64_t n,
-          int64_t k) {
+void Pack(benchmark::State& state, const KernelTable* table, const std::string& which, int64_t n, int64_t k) {
   const Aligned<float> w = RandomFloat(n * k);
   const Aligned<Bf16> x = RandomBf16(n * k);
   Aligned<Bf16> out(PackedElements(k, n) + PackedElements(n, k));
@@ -178,8 +177,8 @@ struct Heads {
         scratch(std::max(AttentionScratch(t, 0), AttentionBackwardScratch(t, d_qk, d_v))) {
     for (int64_t i = 0; i < count; ++i) {
       for (int64_t p = 0; p < t; ++p) {
-        table.append_kv(pages.data + i * elements + p / 32 * PageElements(d_qk, d_v), p,
-                        k.data + (i * t + p) * ld, v.data + (i * t + p) * ldv, d_qk, d_v);
+        table.append_kv(pages.data + i * elements + p / 32 * PageElements(d_qk, d_v), p, k.data + (i * t + p) * ld,
+                        v.data + (i * t + p) * ldv, d_qk, d_v);
       }
       Forward(table, i, 0, t);
     }
@@ -231,19 +230,17 @@ struct Heads {
 
 // One item is one query row (a token in a head). Operations are those of the visible half of the
 // scores.
-void Attention(benchmark::State& state, const KernelTable* table, const std::string& which,
-               int64_t t, int64_t d_qk, int64_t d_v) {
+void Attention(benchmark::State& state, const KernelTable* table, const std::string& which, int64_t t, int64_t d_qk,
+               int64_t d_v) {
   const bool decode = which.substr(0, 6) == "decode", backward = which == "backward";
-  const int64_t count = which == "decode" ? 1024
-                        : which == "decode_l2"
-                            ? 32
-                            : 16;  // 1024: 256 sequences of 4 heads, beyond the second cache
+  const int64_t count = which == "decode"      ? 1024
+                        : which == "decode_l2" ? 32
+                                               : 16;  // 1024: 256 sequences of 4 heads, beyond the second cache
   Heads heads(*table, count, t, d_qk, d_v);
   const double rows = static_cast<double>(decode ? count : count * t);
   const double keys = static_cast<double>(decode ? t : (t + 1) / 2.0);
-  const double products = backward
-                              ? 3.0 * static_cast<double>(d_qk) + 2.0 * static_cast<double>(d_v)
-                              : static_cast<double>(d_qk + d_v);
+  const double products =
+      backward ? 3.0 * static_cast<double>(d_qk) + 2.0 * static_cast<double>(d_v) : static_cast<double>(d_qk + d_v);
   Measure(state, *table, 2 * rows * keys * products, rows, [&] {
     for (int64_t i = 0; i < count; ++i) {
       if (decode)
@@ -258,8 +255,7 @@ void Attention(benchmark::State& state, const KernelTable* table, const std::str
 
 void Register() {
   const auto add = [](const std::string& name, auto function, auto... args) {
-    benchmark::RegisterBenchmark(name.c_str(),
-                                 [=](benchmark::State& state) { function(state, args...); })
+    benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) { function(state, args...); })
         ->UseManualTime()
         ->MinTime(0.2);
   };
@@ -272,25 +268,23 @@ void Register() {
       return out;
     };
     for (int64_t m : {1, 4, 8, 16, 64, 256, 1024}) {
-      for (auto [n, k] :
-           {std::pair<int64_t, int64_t>{128, 128}, {512, 128}, {128, 512}, {1024, 256}}) {
+      for (auto [n, k] : {std::pair<int64_t, int64_t>{128, 128}, {512, 128}, {128, 512}, {1024, 256}}) {
         add(prefix + "gemm" + dims(m, n, k), Gemm, table, m, n, k);
       }
     }
     for (const char* which : {"nk", "kn", "kn_bf16", "transpose", "to_bf16"}) {
-      add(prefix + "pack/" + which + dims(512, 128), Pack, table, std::string(which), int64_t{512},
-          int64_t{128});
+      add(prefix + "pack/" + which + dims(512, 128), Pack, table, std::string(which), int64_t{512}, int64_t{128});
     }
     for (auto [t, d_qk] : {std::pair<int64_t, int64_t>{256, 32}, {96, 48}, {40, 32}}) {
-      add(prefix + "attention/forward" + dims(t, d_qk, 32), Attention, table,
-          std::string("forward"), t, d_qk, int64_t{32});
-      add(prefix + "attention/backward" + dims(t, d_qk, 32), Attention, table,
-          std::string("backward"), t, d_qk, int64_t{32});
+      add(prefix + "attention/forward" + dims(t, d_qk, 32), Attention, table, std::string("forward"), t, d_qk,
+          int64_t{32});
+      add(prefix + "attention/backward" + dims(t, d_qk, 32), Attention, table, std::string("backward"), t, d_qk,
+          int64_t{32});
     }
     for (int64_t d_qk : {32, 64}) {
       for (const char* which : {"decode", "decode_l2"}) {
-        add(prefix + "attention/" + which + dims(80, d_qk, 32), Attention, table,
-            std::string(which), int64_t{80}, d_qk, int64_t{32});
+        add(prefix + "attention/" + which + dims(80, d_qk, 32), Attention, table, std::string(which), int64_t{80}, d_qk,
+            int64_t{32});
       }
     }
   }

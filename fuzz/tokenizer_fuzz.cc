@@ -1,5 +1,6 @@
-// tokenizer.json as hostile input, and any bytes as text. The first byte chooses. What must hold: no crash; a file that is
-// accepted writes itself back to the same bytes after one round; content decodes to itself and never holds an added token.
+// tokenizer.json as hostile input, and any bytes as text. The first byte chooses. What must hold: no crash; a file that
+// is accepted writes itself back to the same bytes after one round; content decodes to itself and never holds an added
+// token.
 
 #include <algorithm>
 #include <cstddef>

@@ -2,7 +2,8 @@
 //
 //   auto engine = r1::Engine::Open("runs/demo/zero");
 //   if (!engine.ok()) return Fail(engine.error().message);
-//   auto done = engine->Generate("pick 14 8 20 3 5 sum 42", {}, [](std::string_view piece) { std::cout << piece; return true; });
+//   auto done = engine->Generate("pick 14 8 20 3 5 sum 42", {}, [](std::string_view piece) { std::cout << piece; return
+//   true; });
 #pragma once
 
 #include <cstdint>
@@ -31,10 +32,10 @@ struct GenerateOptions {
 };
 
 struct Generation {
-  std::string text;              // the answer with its markers, e.g. "<think> ... </think><answer> 8 14 20</answer>"
+  std::string text;  // the answer with its markers, e.g. "<think> ... </think><answer> 8 14 20</answer>"
   std::vector<int32_t> tokens;
-  std::vector<float> logprobs;   // of each token, nats
-  bool finished = false;         // the model ended by itself; false: max_new_tokens or the callback ended it
+  std::vector<float> logprobs;  // of each token, nats
+  bool finished = false;        // the model ended by itself; false: max_new_tokens or the callback ended it
 };
 
 class Engine {
@@ -46,9 +47,10 @@ class Engine {
   Engine& operator=(Engine&&) noexcept;
   ~Engine();
 
-  // on_text, if given, gets the answer piece by piece as it is made, whole UTF-8 characters at a time; false stops. One call at a time.
-  // Errors: kBadInput (prompt empty or too long for the model), kRefused (impossible option).
-  Result<Generation> Generate(std::string_view prompt, const GenerateOptions& options = {}, const std::function<bool(std::string_view piece)>& on_text = nullptr);
+  // on_text, if given, gets the answer piece by piece as it is made, whole UTF-8 characters at a time; false stops. One
+  // call at a time. Errors: kBadInput (prompt empty or too long for the model), kRefused (impossible option).
+  Result<Generation> Generate(std::string_view prompt, const GenerateOptions& options = {},
+                              const std::function<bool(std::string_view piece)>& on_text = nullptr);
 
   int64_t parameters() const;
   int64_t max_tokens() const;  // longest prompt and answer together

@@ -15,7 +15,8 @@
 namespace r1 {
 
 struct Engine::State {
-  State(Model m, Tokenizer t, std::unique_ptr<ThreadPool> p) : model(std::move(m)), tokenizer(std::move(t)), pool(std::move(p)), rollout(model, *pool) {}
+  State(Model m, Tokenizer t, std::unique_ptr<ThreadPool> p)
+      : model(std::move(m)), tokenizer(std::move(t)), pool(std::move(p)), rollout(model, *pool) {}
   Model model;
   Tokenizer tokenizer;
   std::unique_ptr<ThreadPool> pool;
@@ -33,7 +34,8 @@ Result<Engine> Engine::Open(const std::string& path, const EngineOptions& option
   if (!Exists(JoinPath(path, "config.json"))) {
     if (!IsDir(path)) return Error{ErrorCode::kBadInput, path + ": no such model folder"};
     R1_ASSIGN(const std::optional<CheckpointRef> found, FindCheckpoint(path));
-    if (!found.has_value()) return Error{ErrorCode::kBadInput, path + ": neither a config.json nor a checkpoint-N folder in it"};
+    if (!found.has_value())
+      return Error{ErrorCode::kBadInput, path + ": neither a config.json nor a checkpoint-N folder in it"};
     folder = found->path;
   }
   auto pool = std::make_unique<ThreadPool>(options.threads > 0 ? options.threads : AvailableCores());
@@ -41,12 +43,14 @@ Result<Engine> Engine::Open(const std::string& path, const EngineOptions& option
   R1_ASSIGN(Tokenizer tokenizer, Tokenizer::Load(JoinPath(folder, "tokenizer.json")));
   R1_ASSIGN(Model model, LoadModel(folder, false, *pool));
   if (tokenizer.size() > model.config().vocab_size) {
-    return Error{ErrorCode::kBadInput, folder + ": the tokenizer has " + std::to_string(tokenizer.size()) + " tokens, the model only " + std::to_string(model.config().vocab_size)};
+    return Error{ErrorCode::kBadInput, folder + ": the tokenizer has " + std::to_string(tokenizer.size()) +
+                                           " tokens, the model only " + std::to_string(model.config().vocab_size)};
   }
   return Result<Engine>(Engine(std::make_unique<State>(std::move(model), std::move(tokenizer), std::move(pool))));
 }
 
-Result<Generation> Engine::Generate(std::string_view prompt, const GenerateOptions& options, const std::function<bool(std::string_view)>& on_text) {
+Result<Generation> Engine::Generate(std::string_view prompt, const GenerateOptions& options,
+                                    const std::function<bool(std::string_view)>& on_text) {
   State& s = *state_;
   RolloutOptions o;
   o.sampling = {options.temperature, options.top_k, options.top_p, options.min_p};
@@ -64,7 +68,8 @@ Result<Generation> Engine::Generate(std::string_view prompt, const GenerateOptio
   } else {
     // What the user wrote never becomes a marker.
     request.prompt = s.tokenizer.Encode("<|begin|><|user|>");
-    const std::string content = prompt.empty() || prompt.front() == ' ' ? std::string(prompt) : " " + std::string(prompt);
+    const std::string content =
+        prompt.empty() || prompt.front() == ' ' ? std::string(prompt) : " " + std::string(prompt);
     const std::vector<int32_t> words = s.tokenizer.EncodeContent(content);
     request.prompt.insert(request.prompt.end(), words.begin(), words.end());
     request.prompt.push_back(s.tokenizer.IdOf("<|assistant|>"));

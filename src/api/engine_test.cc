@@ -15,7 +15,8 @@ class EngineTest : public ::testing::Test {
  protected:
   void SetUp() override {
     std::vector<AddedToken> markers;
-    for (const char* marker : {"<|begin|>", "<|user|>", "<|assistant|>", "<|end|>"}) markers.push_back({-1, marker, true, false, true});
+    for (const char* marker : {"<|begin|>", "<|user|>", "<|assistant|>", "<|end|>"})
+      markers.push_back({-1, marker, true, false, true});
     const Result<Tokenizer> tokenizer = TrainBpe(std::vector<std::string>{" sort 3 1 2 sort 3 1 2"}, markers, {});
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().message;
     ModelConfig config = *ModelPreset("tiny");
@@ -56,7 +57,8 @@ TEST_F(EngineTest, PiecesJoinToTheTextAndTheCallbackStops) {
   ASSERT_TRUE(whole.ok());
   EXPECT_EQ(joined, whole->text);
   int calls = 0;
-  const auto cut = engine->Generate("sort 3 1 2", {.max_new_tokens = 30, .seed = 1}, [&](std::string_view) { return ++calls < 3; });
+  const auto cut =
+      engine->Generate("sort 3 1 2", {.max_new_tokens = 30, .seed = 1}, [&](std::string_view) { return ++calls < 3; });
   ASSERT_TRUE(cut.ok());
   EXPECT_EQ(calls, 3);
   EXPECT_LT(cut->tokens.size(), whole->tokens.size());

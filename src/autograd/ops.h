@@ -1,6 +1,7 @@
-// The ops of the model: one function each, forward and recorded backward over the kernel table. MatMul(x, W) means x·Wᵀ everywhere.
-// An output row depends on its own inputs only (exact mode), so a row is the same in prefill, decode and training.
-// Letters: T rows, D model width, F FFN width, H query heads, G key-value heads, E experts, K experts a token, V vocabulary.
+// The ops of the model: one function each, forward and recorded backward over the kernel table. MatMul(x, W) means x·Wᵀ
+// everywhere. An output row depends on its own inputs only (exact mode), so a row is the same in prefill, decode and
+// training. Letters: T rows, D model width, F FFN width, H query heads, G key-value heads, E experts, K experts a
+// token, V vocabulary.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +18,14 @@ struct VectorWeight {
   int64_t offset = 0;
 };
 
-// Rows of a batch that belong to one sequence: rows [row, row + rows) hold positions first_position ... With a cache, `slot` is
-// the sequence's place in it; without, first_position is 0.
+// Rows of a batch that belong to one sequence: rows [row, row + rows) hold positions first_position ... With a cache,
+// `slot` is the sequence's place in it; without, first_position is 0.
 struct Segment {
   int64_t row = 0, rows = 0, first_position = 0, slot = 0;
 };
 
-// Keys and values of one layer of a cache: page p of (slot, head) is base + slot*slot_stride + head*head_stride + p*page_stride.
+// Keys and values of one layer of a cache: page p of (slot, head) is base + slot*slot_stride + head*head_stride +
+// p*page_stride.
 struct KvLayer {
   Bf16* base = nullptr;
   int64_t slot_stride = 0, head_stride = 0, page_stride = 0;
@@ -49,7 +51,8 @@ Var* Embed(Context& ctx, const Weight& table, const int32_t* token_T, int64_t t)
 // bf16 of the normalised columns [first, first + w.d) of x.
 Var* RmsNorm(Context& ctx, Var* x, const VectorWeight& w, float eps, int64_t first = 0);
 Var* MatMul(Context& ctx, Var* x, const Weight& w);
-// a + b. Backward aliases: both inputs share the output's gradient memory; b's producer must be the op recorded just before a's other consumers.
+// a + b. Backward aliases: both inputs share the output's gradient memory; b's producer must be the op recorded just
+// before a's other consumers.
 Var* AddResidual(Context& ctx, Var* a, Var* b);
 Var* SwiGlu(Context& ctx, Var* gate_up);
 // Float copy of a bf16 value.
@@ -60,34 +63,41 @@ Var* ConcatColumns(Context& ctx, Var* a, Var* b);
 // qkv [T, H*d_qk + G*d_qk + G*d_v]: rotates q and k, rounds to bf16.
 AttentionInputs GqaInputs(Context& ctx, Var* qkv, const AttentionShape& s, const int32_t* position_T);
 // Multi-head latent attention, unabsorbed. q [T, ...] holds H*d_qk columns from q_first (nope | rope in each head);
-// kv [T, H*(nope + d_v)] is kv_b of the latent; k_pe is columns [pe_first, pe_first + rope_dim) of `down`, shared by all heads.
-AttentionInputs MlaInputs(Context& ctx, Var* q, int64_t q_first, Var* kv, Var* down, int64_t pe_first, const AttentionShape& s, const int32_t* position_T);
-// bf16 [T, H * d_v]. With a cache (base not null) keys and values are appended to it first, and nothing may be recorded.
-Var* Attention(Context& ctx, const AttentionInputs& in, const AttentionShape& s, std::span<const Segment> segments, const KvLayer& cache);
+// kv [T, H*(nope + d_v)] is kv_b of the latent; k_pe is columns [pe_first, pe_first + rope_dim) of `down`, shared by
+// all heads.
+AttentionInputs MlaInputs(Context& ctx, Var* q, int64_t q_first, Var* kv, Var* down, int64_t pe_first,
+                          const AttentionShape& s, const int32_t* position_T);
+// bf16 [T, H * d_v]. With a cache (base not null) keys and values are appended to it first, and nothing may be
+// recorded.
+Var* Attention(Context& ctx, const AttentionInputs& in, const AttentionShape& s, std::span<const Segment> segments,
+               const KvLayer& cache);
 
 struct MoeWeights {
-  VectorWeight gate;            // [E, D] float, row-major
+  VectorWeight gate;  // [E, D] float, row-major
   const float* bias_E = nullptr;
-  const Weight* gate_up = nullptr;  // [E] each [2F, D]
-  const Weight* down = nullptr;     // [E] each [D, F]
+  const Weight* gate_up = nullptr;         // [E] each [2F, D]
+  const Weight* down = nullptr;            // [E] each [D, F]
   const Weight* shared_gate_up = nullptr;  // null: no shared expert
   const Weight* shared_down = nullptr;
 };
 struct MoeStats {
-  int64_t* load_E = nullptr;    // tokens routed to each expert are added, if not null
-  float balance_alpha = 0;      // weight of the sequence-wise balance loss
+  int64_t* load_E = nullptr;      // tokens routed to each expert are added, if not null
+  float balance_alpha = 0;        // weight of the sequence-wise balance loss
   float* balance_loss = nullptr;  // the loss summed over sequences is added
-  float balance_scale = 1;      // its gradient's factor (1 / sequences of the step)
+  float balance_scale = 1;        // its gradient's factor (1 / sequences of the step)
 };
-Var* Moe(Context& ctx, Var* x, const MoeWeights& w, const kernels::RouteConfig& route, std::span<const Segment> segments, const MoeStats& stats);
+Var* Moe(Context& ctx, Var* x, const MoeWeights& w, const kernels::RouteConfig& route,
+         std::span<const Segment> segments, const MoeStats& stats);
 
-// Log-probabilities of target tokens under softmax(inv_temperature * head(h)). Logits exist only a block of rows at a time.
+// Log-probabilities of target tokens under softmax(inv_temperature * head(h)). Logits exist only a block of rows at a
+// time.
 struct LogProbs {
   int64_t rows = 0;
-  float *logp = nullptr, *lse = nullptr, *entropy = nullptr;   // [rows]
-  float *dlogp = nullptr, *dentropy = nullptr;                 // [rows], zero: set them before Backward
+  float *logp = nullptr, *lse = nullptr, *entropy = nullptr;  // [rows]
+  float *dlogp = nullptr, *dentropy = nullptr;                // [rows], zero: set them before Backward
 };
-LogProbs* HeadLogProbs(Context& ctx, Var* h, const Weight& head, const int32_t* row_R, const int32_t* target_R, int64_t r, float inv_temperature);
+LogProbs* HeadLogProbs(Context& ctx, Var* h, const Weight& head, const int32_t* row_R, const int32_t* target_R,
+                       int64_t r, float inv_temperature);
 // Logits [R, V] of the given rows of h (null: all), without backward.
 float* HeadLogits(Context& ctx, const Var* h, const Weight& head, const int32_t* row_R, int64_t r);
 

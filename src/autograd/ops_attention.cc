@@ -11,8 +11,10 @@ using kernels::RoundUp;
 
 namespace {
 
-// Rows of `heads` vectors of width d (at x + row*ldx + head*head_stride) to bf16 vectors of width padded (at y + row*ldy + head*padded).
-void HeadsToBf16(Context& ctx, Bf16* y, int64_t ldy, int64_t padded, const float* x, int64_t ldx, int64_t head_stride, int64_t t, int64_t heads, int64_t d) {
+// Rows of `heads` vectors of width d (at x + row*ldx + head*head_stride) to bf16 vectors of width padded (at y +
+// row*ldy + head*padded).
+void HeadsToBf16(Context& ctx, Bf16* y, int64_t ldy, int64_t padded, const float* x, int64_t ldx, int64_t head_stride,
+                 int64_t t, int64_t heads, int64_t d) {
   if (d == padded && head_stride == d) {
     ctx.k->to_bf16(y, ldy, x, ldx, t, heads * d, heads * d);
     return;
@@ -22,13 +24,15 @@ void HeadsToBf16(Context& ctx, Bf16* y, int64_t ldy, int64_t padded, const float
 
 void ZeroTail(Var* v) {
   for (int64_t i = 0; v->ld16 > v->cols && i < v->rows; ++i) {
-    std::memset(static_cast<void*>(v->data16 + i * v->ld16 + v->cols), 0, static_cast<size_t>(v->ld16 - v->cols) * sizeof(Bf16));
+    std::memset(static_cast<void*>(v->data16 + i * v->ld16 + v->cols), 0,
+                static_cast<size_t>(v->ld16 - v->cols) * sizeof(Bf16));
   }
 }
 
 AttentionInputs NewInputs(Context& ctx, const AttentionShape& s, int64_t t) {
   const int64_t dk = RoundUp(s.d_qk, 32);
-  AttentionInputs in{NewVar16(ctx, t, s.heads * dk), NewVar16(ctx, t, s.kv_heads * dk), NewVar16(ctx, t, s.kv_heads * s.d_v)};
+  AttentionInputs in{NewVar16(ctx, t, s.heads * dk), NewVar16(ctx, t, s.kv_heads * dk),
+                     NewVar16(ctx, t, s.kv_heads * s.d_v)};
   ZeroTail(in.v);
   return in;
 }
@@ -42,7 +46,8 @@ AttentionInputs GqaInputs(Context& ctx, Var* qkv, const AttentionShape& s, const
   const AttentionInputs in = NewInputs(ctx, s, t);
   // Query and key heads are adjacent columns of equal width: one rotation over all of them.
   const int64_t skip = s.d_qk - s.rope_dim;
-  ctx.k->rope(qkv->data + skip, ld, s.heads + s.kv_heads, s.d_qk, s.rope_dim, position_T, s.cos_sin, t, s.interleaved, false);
+  ctx.k->rope(qkv->data + skip, ld, s.heads + s.kv_heads, s.d_qk, s.rope_dim, position_T, s.cos_sin, t, s.interleaved,
+              false);
   HeadsToBf16(ctx, in.q->data16, in.q->ld16, dk, qkv->data, ld, s.d_qk, t, s.heads, s.d_qk);
   HeadsToBf16(ctx, in.k->data16, in.k->ld16, dk, qkv->data + k_first, ld, s.d_qk, t, s.kv_heads, s.d_qk);
   HeadsToBf16(ctx, in.v->data16, in.v->ld16, s.d_v, qkv->data + v_first, ld, s.d_v, t, s.kv_heads, s.d_v);
@@ -53,32 +58,42 @@ AttentionInputs GqaInputs(Context& ctx, Var* qkv, const AttentionShape& s, const
       if (in.q->grad == nullptr) return;
       Bf16* g = NewGrad16(*c, qkv);
       const int64_t ldg = qkv->ld16g;
-      c->k->rope(in.q->grad + skip, in.q->cols, shape.heads, dk, shape.rope_dim, position_T, shape.cos_sin, t, shape.interleaved, true);
-      c->k->rope(in.k->grad + skip, in.k->cols, shape.kv_heads, dk, shape.rope_dim, position_T, shape.cos_sin, t, shape.interleaved, true);
-      for (int64_t h = 0; h < shape.heads; ++h) c->k->to_bf16(g + h * shape.d_qk, ldg, in.q->grad + h * dk, in.q->cols, t, shape.d_qk, shape.d_qk);
+      c->k->rope(in.q->grad + skip, in.q->cols, shape.heads, dk, shape.rope_dim, position_T, shape.cos_sin, t,
+                 shape.interleaved, true);
+      c->k->rope(in.k->grad + skip, in.k->cols, shape.kv_heads, dk, shape.rope_dim, position_T, shape.cos_sin, t,
+                 shape.interleaved, true);
+      for (int64_t h = 0; h < shape.heads; ++h)
+        c->k->to_bf16(g + h * shape.d_qk, ldg, in.q->grad + h * dk, in.q->cols, t, shape.d_qk, shape.d_qk);
       for (int64_t h = 0; h < shape.kv_heads; ++h) {
         c->k->to_bf16(g + k_first + h * shape.d_qk, ldg, in.k->grad + h * dk, in.k->cols, t, shape.d_qk, shape.d_qk);
-        c->k->to_bf16(g + v_first + h * shape.d_v, ldg, in.v->grad + h * shape.d_v, in.v->cols, t, shape.d_v, shape.d_v);
+        c->k->to_bf16(g + v_first + h * shape.d_v, ldg, in.v->grad + h * shape.d_v, in.v->cols, t, shape.d_v,
+                      shape.d_v);
       }
       if (ldg > ld) {
-        for (int64_t i = 0; i < t; ++i) std::memset(static_cast<void*>(g + i * ldg + ld), 0, static_cast<size_t>(ldg - ld) * sizeof(Bf16));
+        for (int64_t i = 0; i < t; ++i)
+          std::memset(static_cast<void*>(g + i * ldg + ld), 0, static_cast<size_t>(ldg - ld) * sizeof(Bf16));
       }
     });
   }
   return in;
 }
 
-AttentionInputs MlaInputs(Context& ctx, Var* q, int64_t q_first, Var* kv, Var* down, int64_t pe_first, const AttentionShape& s, const int32_t* position_T) {
+AttentionInputs MlaInputs(Context& ctx, Var* q, int64_t q_first, Var* kv, Var* down, int64_t pe_first,
+                          const AttentionShape& s, const int32_t* position_T) {
   const int64_t t = q->rows, dk = RoundUp(s.d_qk, 32), heads = s.heads;
   const int64_t nope = s.d_qk - s.rope_dim, kv_head = nope + s.d_v;
-  R1_CHECK(kv->cols == heads * kv_head && s.kv_heads == heads, "MlaInputs: kv has " + std::to_string(kv->cols) + " columns");
+  R1_CHECK(kv->cols == heads * kv_head && s.kv_heads == heads,
+           "MlaInputs: kv has " + std::to_string(kv->cols) + " columns");
   const AttentionInputs in = NewInputs(ctx, s, t);
-  ctx.k->rope(q->data + q_first + nope, q->cols, heads, s.d_qk, s.rope_dim, position_T, s.cos_sin, t, s.interleaved, false);
-  ctx.k->rope(down->data + pe_first, down->cols, 1, s.rope_dim, s.rope_dim, position_T, s.cos_sin, t, s.interleaved, false);
+  ctx.k->rope(q->data + q_first + nope, q->cols, heads, s.d_qk, s.rope_dim, position_T, s.cos_sin, t, s.interleaved,
+              false);
+  ctx.k->rope(down->data + pe_first, down->cols, 1, s.rope_dim, s.rope_dim, position_T, s.cos_sin, t, s.interleaved,
+              false);
   HeadsToBf16(ctx, in.q->data16, in.q->ld16, dk, q->data + q_first, q->cols, s.d_qk, t, heads, s.d_qk);
   for (int64_t h = 0; h < heads; ++h) {
     ctx.k->to_bf16(in.k->data16 + h * dk, in.k->ld16, kv->data + h * kv_head, kv->cols, t, nope, nope);
-    ctx.k->to_bf16(in.k->data16 + h * dk + nope, in.k->ld16, down->data + pe_first, down->cols, t, s.rope_dim, dk - nope);
+    ctx.k->to_bf16(in.k->data16 + h * dk + nope, in.k->ld16, down->data + pe_first, down->cols, t, s.rope_dim,
+                   dk - nope);
     ctx.k->to_bf16(in.v->data16 + h * s.d_v, in.v->ld16, kv->data + h * kv_head + nope, kv->cols, t, s.d_v, s.d_v);
   }
   if (ctx.recording) {
@@ -101,7 +116,8 @@ AttentionInputs MlaInputs(Context& ctx, Var* q, int64_t q_first, Var* kv, Var* d
       if (q == down) {  // no query latent: these columns of the down projection are written as float
         for (int64_t i = 0; i < t; ++i) {
           for (int64_t h = 0; h < heads; ++h) {
-            std::memcpy(dd.grad + i * down->cols + q_first + h * shape.d_qk, in.q->grad + i * in.q->cols + h * dk, static_cast<size_t>(shape.d_qk) * sizeof(float));
+            std::memcpy(dd.grad + i * down->cols + q_first + h * shape.d_qk, in.q->grad + i * in.q->cols + h * dk,
+                        static_cast<size_t>(shape.d_qk) * sizeof(float));
           }
         }
       } else {
@@ -122,7 +138,8 @@ AttentionInputs MlaInputs(Context& ctx, Var* q, int64_t q_first, Var* kv, Var* d
   return in;
 }
 
-Var* Attention(Context& ctx, const AttentionInputs& in, const AttentionShape& s, std::span<const Segment> segments, const KvLayer& cache) {
+Var* Attention(Context& ctx, const AttentionInputs& in, const AttentionShape& s, std::span<const Segment> segments,
+               const KvLayer& cache) {
   const int64_t t = in.q->rows, dk = RoundUp(s.d_qk, 32), group = s.heads / s.kv_heads;
   const int64_t page = kernels::PageElements(s.d_qk, s.d_v);
   R1_CHECK(cache.base == nullptr || !ctx.recording, "Attention: backward through a cache");
@@ -150,7 +167,8 @@ Var* Attention(Context& ctx, const AttentionInputs& in, const AttentionShape& s,
         const int64_t position = seg.first_position + i, row = seg.row + i;
         Bf16* at = base + position / kernels::kPagePositions * stride;
         // A page is cleared when its first position is written: what a sequence before left there must not be read.
-        if (position % kernels::kPagePositions == 0) std::memset(static_cast<void*>(at), 0, static_cast<size_t>(page) * sizeof(Bf16));
+        if (position % kernels::kPagePositions == 0)
+          std::memset(static_cast<void*>(at), 0, static_cast<size_t>(page) * sizeof(Bf16));
         ctx.k->append_kv(at, position, in.k->data16 + row * in.k->ld16 + g * dk,
                          in.v->data16 + row * in.v->ld16 + g * s.d_v, s.d_qk, s.d_v);
       }

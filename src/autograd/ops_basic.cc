@@ -46,7 +46,8 @@ Var* RmsNorm(Context& ctx, Var* x, const VectorWeight& w, float eps, int64_t fir
       if (y->grad == nullptr) return;
       // A norm of some columns writes those; the op that uses the others writes them (MlaInputs and RmsNorm cover all).
       GradRef g = GradOf(*c, x);
-      c->k->rms_norm_backward(g.grad + first, ldx, whole && !g.fresh, c->param_grad + weight.offset, y->grad, d, x->data + first, ldx, weight.w, r, t, d);
+      c->k->rms_norm_backward(g.grad + first, ldx, whole && !g.fresh, c->param_grad + weight.offset, y->grad, d,
+                              x->data + first, ldx, weight.w, r, t, d);
     });
   }
   return y;
@@ -60,14 +61,30 @@ void AddWeightGrad(Context& ctx, const Weight& w, const Bf16* dy, int64_t lddy, 
   ctx.k->transpose_bf16(dy_NT, tp, dy, t, w.n, lddy);
   Bf16* x_packed = ctx.scratch.Array<Bf16>(kernels::PackedElements(t, w.k));
   ctx.k->pack_kn_bf16(x_packed, x, t, w.k, ldx);
-  ctx.k->gemm({.a = dy_NT, .lda = tp, .b = x_packed, .c = ctx.param_grad + w.offset, .ldc = w.k, .m = w.n, .n = w.k, .k = t, .accumulate = true});
+  ctx.k->gemm({.a = dy_NT,
+               .lda = tp,
+               .b = x_packed,
+               .c = ctx.param_grad + w.offset,
+               .ldc = w.k,
+               .m = w.n,
+               .n = w.k,
+               .k = t,
+               .accumulate = true});
 }
 
 Var* MatMul(Context& ctx, Var* x, const Weight& w) {
   R1_CHECK(x->data16 != nullptr && x->cols == w.k, Sizes("MatMul", x->cols, w.k));
   const int64_t t = x->rows;
   Var* y = NewVar(ctx, t, w.n);
-  ctx.k->gemm({.a = x->data16, .lda = x->ld16, .b = w.forward, .c = y->data, .ldc = w.n, .m = t, .n = w.n, .k = w.k, .accumulate = false});
+  ctx.k->gemm({.a = x->data16,
+               .lda = x->ld16,
+               .b = w.forward,
+               .c = y->data,
+               .ldc = w.n,
+               .m = t,
+               .n = w.n,
+               .k = w.k,
+               .accumulate = false});
   if (ctx.recording) {
     Context* c = &ctx;
     const Weight weight = w;
@@ -77,7 +94,15 @@ Var* MatMul(Context& ctx, Var* x, const Weight& w) {
       if (dy.grad == nullptr) return;
       if (x->needs_grad) {
         const GradRef dx = GradOf(*c, x);
-        c->k->gemm({.a = dy.grad, .lda = dy.ld, .b = weight.backward, .c = dx.grad, .ldc = weight.k, .m = t, .n = weight.k, .k = weight.n, .accumulate = !dx.fresh});
+        c->k->gemm({.a = dy.grad,
+                    .lda = dy.ld,
+                    .b = weight.backward,
+                    .c = dx.grad,
+                    .ldc = weight.k,
+                    .m = t,
+                    .n = weight.k,
+                    .k = weight.n,
+                    .accumulate = !dx.fresh});
       }
       AddWeightGrad(*c, weight, dy.grad, dy.ld, x->data16, x->ld16, t);
     });

@@ -19,7 +19,8 @@ const Bf16* GatherRows(Arena& arena, const Var* h, const int32_t* row_R, int64_t
   Bf16* out = arena.Array<Bf16>(r * h->ld16);
   for (int64_t i = 0; i < r; ++i) {
     R1_CHECK(row_R[i] >= 0 && row_R[i] < h->rows, "head: row outside the batch");
-    std::memcpy(static_cast<void*>(out + i * h->ld16), h->data16 + row_R[i] * h->ld16, static_cast<size_t>(h->ld16) * sizeof(Bf16));
+    std::memcpy(static_cast<void*>(out + i * h->ld16), h->data16 + row_R[i] * h->ld16,
+                static_cast<size_t>(h->ld16) * sizeof(Bf16));
   }
   return out;
 }
@@ -29,11 +30,20 @@ const Bf16* GatherRows(Arena& arena, const Var* h, const int32_t* row_R, int64_t
 float* HeadLogits(Context& ctx, const Var* h, const Weight& head, const int32_t* row_R, int64_t r) {
   float* logits = ctx.arena.Array<float>(r * head.n);
   const Bf16* x = GatherRows(ctx.arena, h, row_R, r);
-  ctx.k->gemm({.a = x, .lda = h->ld16, .b = head.forward, .c = logits, .ldc = head.n, .m = r, .n = head.n, .k = head.k, .accumulate = false});
+  ctx.k->gemm({.a = x,
+               .lda = h->ld16,
+               .b = head.forward,
+               .c = logits,
+               .ldc = head.n,
+               .m = r,
+               .n = head.n,
+               .k = head.k,
+               .accumulate = false});
   return logits;
 }
 
-LogProbs* HeadLogProbs(Context& ctx, Var* h, const Weight& head, const int32_t* row_R, const int32_t* target_R, int64_t r, float inv_temperature) {
+LogProbs* HeadLogProbs(Context& ctx, Var* h, const Weight& head, const int32_t* row_R, const int32_t* target_R,
+                       int64_t r, float inv_temperature) {
   R1_CHECK(h->cols == head.k, "HeadLogProbs: hidden width and head width differ");
   const int64_t v = head.n, ld = h->ld16, block = BlockRows(v);
   LogProbs* out = ctx.arena.New<LogProbs>();
@@ -49,7 +59,15 @@ LogProbs* HeadLogProbs(Context& ctx, Var* h, const Weight& head, const int32_t* 
     float* logits = ctx.scratch.Array<float>(block * v);
     for (int64_t i = 0; i < r; i += block) {
       const int64_t n = std::min(block, r - i);
-      ctx.k->gemm({.a = x + i * ld, .lda = ld, .b = head.forward, .c = logits, .ldc = v, .m = n, .n = v, .k = head.k, .accumulate = false});
+      ctx.k->gemm({.a = x + i * ld,
+                   .lda = ld,
+                   .b = head.forward,
+                   .c = logits,
+                   .ldc = v,
+                   .m = n,
+                   .n = v,
+                   .k = head.k,
+                   .accumulate = false});
       ctx.k->logprob(out->logp + i, out->lse + i, out->entropy + i, logits, v, target_R + i, n, v, inv_temperature);
     }
   }
@@ -66,10 +84,28 @@ LogProbs* HeadLogProbs(Context& ctx, Var* h, const Weight& head, const int32_t* 
       if (dh.fresh) std::memset(dh.grad, 0, static_cast<size_t>(h->rows * d) * sizeof(float));
       for (int64_t i = 0; i < r; i += block) {
         const int64_t n = std::min(block, r - i);
-        c->k->gemm({.a = x + i * ld, .lda = ld, .b = weight.forward, .c = logits, .ldc = v, .m = n, .n = v, .k = d, .accumulate = false});
-        c->k->logprob_backward(dlogits, ldd, logits, v, target_R + i, out->lse + i, out->dlogp + i, out->entropy + i, out->dentropy + i, n, v, inv_temperature);
-        c->k->gemm({.a = dlogits, .lda = ldd, .b = weight.backward, .c = dx, .ldc = d, .m = n, .n = d, .k = v, .accumulate = false});
-        for (int64_t j = 0; j < n; ++j) c->k->add(dh.grad + (row_R == nullptr ? i + j : row_R[i + j]) * d, dx + j * d, d);
+        c->k->gemm({.a = x + i * ld,
+                    .lda = ld,
+                    .b = weight.forward,
+                    .c = logits,
+                    .ldc = v,
+                    .m = n,
+                    .n = v,
+                    .k = d,
+                    .accumulate = false});
+        c->k->logprob_backward(dlogits, ldd, logits, v, target_R + i, out->lse + i, out->dlogp + i, out->entropy + i,
+                               out->dentropy + i, n, v, inv_temperature);
+        c->k->gemm({.a = dlogits,
+                    .lda = ldd,
+                    .b = weight.backward,
+                    .c = dx,
+                    .ldc = d,
+                    .m = n,
+                    .n = d,
+                    .k = v,
+                    .accumulate = false});
+        for (int64_t j = 0; j < n; ++j)
+          c->k->add(dh.grad + (row_R == nullptr ? i + j : row_R[i + j]) * d, dx + j * d, d);
         AddWeightGrad(*c, weight, dlogits, ldd, x + i * ld, ld, n);
       }
     });

@@ -9,7 +9,8 @@ namespace r1 {
 
 using kernels::RoundUp;
 
-Var* Moe(Context& ctx, Var* x, const MoeWeights& w, const kernels::RouteConfig& route, std::span<const Segment> segments, const MoeStats& stats) {
+Var* Moe(Context& ctx, Var* x, const MoeWeights& w, const kernels::RouteConfig& route,
+         std::span<const Segment> segments, const MoeStats& stats) {
   const int64_t t = x->rows, d = x->cols, experts = route.experts, top = route.top_k, slots = t * top;
   const int64_t f = w.down[0].k, ldh = RoundUp(f, 32), ldg = RoundUp(2 * f, 32);
   Var* base = nullptr;
@@ -40,7 +41,8 @@ Var* Moe(Context& ctx, Var* x, const MoeWeights& w, const kernels::RouteConfig& 
     for (int64_t i = 0; i < slots; ++i) {
       const int64_t to = next[expert[i]]++;
       slot[i] = static_cast<int32_t>(to);
-      std::memcpy(static_cast<void*>(gathered + to * x->ld16), x->data16 + i / top * x->ld16, static_cast<size_t>(x->ld16) * sizeof(Bf16));
+      std::memcpy(static_cast<void*>(gathered + to * x->ld16), x->data16 + i / top * x->ld16,
+                  static_cast<size_t>(x->ld16) * sizeof(Bf16));
     }
   }
   float* gu = ctx.arena.Array<float>(slots * 2 * f);
@@ -49,13 +51,29 @@ Var* Moe(Context& ctx, Var* x, const MoeWeights& w, const kernels::RouteConfig& 
   for (int64_t e = 0; e < experts; ++e) {
     const int64_t n = first[e + 1] - first[e];
     if (n == 0) continue;
-    ctx.k->gemm({.a = gathered + first[e] * x->ld16, .lda = x->ld16, .b = w.gate_up[e].forward, .c = gu + first[e] * 2 * f, .ldc = 2 * f, .m = n, .n = 2 * f, .k = d, .accumulate = false});
+    ctx.k->gemm({.a = gathered + first[e] * x->ld16,
+                 .lda = x->ld16,
+                 .b = w.gate_up[e].forward,
+                 .c = gu + first[e] * 2 * f,
+                 .ldc = 2 * f,
+                 .m = n,
+                 .n = 2 * f,
+                 .k = d,
+                 .accumulate = false});
   }
   ctx.k->swiglu(h, ldh, gu, 2 * f, slots, f);
   for (int64_t e = 0; e < experts; ++e) {
     const int64_t n = first[e + 1] - first[e];
     if (n == 0) continue;
-    ctx.k->gemm({.a = h + first[e] * ldh, .lda = ldh, .b = w.down[e].forward, .c = rows + first[e] * d, .ldc = d, .m = n, .n = d, .k = f, .accumulate = false});
+    ctx.k->gemm({.a = h + first[e] * ldh,
+                 .lda = ldh,
+                 .b = w.down[e].forward,
+                 .c = rows + first[e] * d,
+                 .ldc = d,
+                 .m = n,
+                 .n = d,
+                 .k = f,
+                 .accumulate = false});
   }
   Var* y = NewVar(ctx, t, d);
   ctx.k->moe_combine(y->data, d, base == nullptr ? nullptr : base->data, d, rows, d, slot, weight, t, top, d);
@@ -68,7 +86,8 @@ Var* Moe(Context& ctx, Var* x, const MoeWeights& w, const kernels::RouteConfig& 
       for (const Segment& seg : segments) {
         if (seg.rows == 0) continue;
         float loss = 0;
-        ctx.k->balance_loss(&loss, extra + seg.row * experts, score + seg.row * experts, expert + seg.row * top, seg.rows, route, stats.balance_alpha);
+        ctx.k->balance_loss(&loss, extra + seg.row * experts, score + seg.row * experts, expert + seg.row * top,
+                            seg.rows, route, stats.balance_alpha);
         if (stats.balance_loss != nullptr) *stats.balance_loss += loss;
       }
       ctx.k->scale(extra, stats.balance_scale, t * experts);
@@ -90,14 +109,30 @@ Var* Moe(Context& ctx, Var* x, const MoeWeights& w, const kernels::RouteConfig& 
       for (int64_t e = 0; e < experts; ++e) {
         const int64_t n = first[e + 1] - first[e], at = first[e];
         if (n == 0) continue;
-        k.gemm({.a = drows + at * ldr, .lda = ldr, .b = weights.down[e].backward, .c = dh + at * f, .ldc = f, .m = n, .n = f, .k = d, .accumulate = false});
+        k.gemm({.a = drows + at * ldr,
+                .lda = ldr,
+                .b = weights.down[e].backward,
+                .c = dh + at * f,
+                .ldc = f,
+                .m = n,
+                .n = f,
+                .k = d,
+                .accumulate = false});
         AddWeightGrad(*c, weights.down[e], drows + at * ldr, ldr, h + at * ldh, ldh, n);
       }
       k.swiglu_backward(dgu, ldg, dh, f, gu, 2 * f, slots, f);
       for (int64_t e = 0; e < experts; ++e) {
         const int64_t n = first[e + 1] - first[e], at = first[e];
         if (n == 0) continue;
-        k.gemm({.a = dgu + at * ldg, .lda = ldg, .b = weights.gate_up[e].backward, .c = dgathered + at * d, .ldc = d, .m = n, .n = d, .k = 2 * f, .accumulate = false});
+        k.gemm({.a = dgu + at * ldg,
+                .lda = ldg,
+                .b = weights.gate_up[e].backward,
+                .c = dgathered + at * d,
+                .ldc = d,
+                .m = n,
+                .n = d,
+                .k = 2 * f,
+                .accumulate = false});
         AddWeightGrad(*c, weights.gate_up[e], dgu + at * ldg, ldg, gathered + at * x->ld16, x->ld16, n);
       }
       const GradRef dx = GradOf(*c, x);
@@ -105,7 +140,8 @@ Var* Moe(Context& ctx, Var* x, const MoeWeights& w, const kernels::RouteConfig& 
       k.moe_scatter_add(dx.grad, d, dgathered, d, slot, t, top, d);
       float* dlogits = c->scratch.Array<float>(t * experts);
       k.route_backward(dlogits, dweight, extra, score, expert, weight, t, config);
-      k.router_backward(dx.grad, d, c->param_grad + weights.gate.offset, dlogits, x->data16, x->ld16, weights.gate.w, t, experts, d);
+      k.router_backward(dx.grad, d, c->param_grad + weights.gate.offset, dlogits, x->data16, x->ld16, weights.gate.w, t,
+                        experts, d);
     });
   }
   return y;

@@ -1,9 +1,9 @@
-// Recording and running backward. An op is one function: check, forward, record backward (autograd/ops.h). With recording off
-// (tape == nullptr) the same function is inference.
+// Recording and running backward. An op is one function: check, forward, record backward (autograd/ops.h). With
+// recording off (tape == nullptr) the same function is inference.
 //
-// A Var is a matrix [rows, cols]. Its value is float (data), or bf16 (data16) when it is only ever the left side of a product.
-// Its gradient is float (grad), or bf16 (grad16) when the only consumer's backward produces just what the next product reads.
-// Gradients are plain memory, made on first use; `GradOf` says whether the caller must write or add.
+// A Var is a matrix [rows, cols]. Its value is float (data), or bf16 (data16) when it is only ever the left side of a
+// product. Its gradient is float (grad), or bf16 (grad16) when the only consumer's backward produces just what the next
+// product reads. Gradients are plain memory, made on first use; `GradOf` says whether the caller must write or add.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,11 @@ namespace r1 {
 
 struct Var {
   int64_t rows = 0, cols = 0;
-  float* data = nullptr;    // [rows, cols], ld = cols
-  Bf16* data16 = nullptr;   // [rows, ld16], ld16 = RoundUp(cols, 32), padding zero
+  float* data = nullptr;   // [rows, cols], ld = cols
+  Bf16* data16 = nullptr;  // [rows, ld16], ld16 = RoundUp(cols, 32), padding zero
   int64_t ld16 = 0;
-  float* grad = nullptr;    // [rows, cols]
-  Bf16* grad16 = nullptr;   // [rows, ld16g], ld16g = RoundUp(cols, 32), padding zero
+  float* grad = nullptr;   // [rows, cols]
+  Bf16* grad16 = nullptr;  // [rows, ld16g], ld16g = RoundUp(cols, 32), padding zero
   int64_t ld16g = 0;
   bool needs_grad = true;
 };
@@ -37,7 +37,8 @@ struct Weight {
   int64_t offset = 0;
 };
 
-// Backward steps of one forward pass, run in reverse. Closures live in the arena; their captures must be trivially destructible.
+// Backward steps of one forward pass, run in reverse. Closures live in the arena; their captures must be trivially
+// destructible.
 class Tape {
  public:
   explicit Tape(Arena& arena) : arena_(arena) {}
@@ -63,10 +64,11 @@ class Tape {
   std::vector<Step> steps_;
 };
 
-// What one thread needs to run ops: memory, the kernels, where parameter gradients go. Contexts are independent of each other.
+// What one thread needs to run ops: memory, the kernels, where parameter gradients go. Contexts are independent of each
+// other.
 struct Context {
-  Arena arena;               // lives until the end of the step
-  Arena scratch;             // lives until the end of an op
+  Arena arena;    // lives until the end of the step
+  Arena scratch;  // lives until the end of an op
   Tape tape{arena};
   bool recording = false;
   float* param_grad = nullptr;  // flat gradient vector (Weight::offset) that backward adds to
@@ -79,15 +81,16 @@ struct Context {
   }
 };
 
-Var* NewVar(Context& ctx, int64_t rows, int64_t cols);     // float value, not initialised
-Var* NewVar16(Context& ctx, int64_t rows, int64_t cols);   // bf16 value, not initialised
+Var* NewVar(Context& ctx, int64_t rows, int64_t cols);    // float value, not initialised
+Var* NewVar16(Context& ctx, int64_t rows, int64_t cols);  // bf16 value, not initialised
 
 struct GradRef {
   float* grad;
   bool fresh;  // nothing written yet: write; otherwise add
 };
 GradRef GradOf(Context& ctx, Var* v);
-// The bf16 gradient that a product's backward reads: grad16 as it is, or grad rounded into scratch. Null if v got no gradient.
+// The bf16 gradient that a product's backward reads: grad16 as it is, or grad rounded into scratch. Null if v got no
+// gradient.
 struct Grad16Ref {
   const Bf16* grad;
   int64_t ld;

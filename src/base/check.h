@@ -1,5 +1,6 @@
-// R1_CHECK: a broken invariant inside the program (a bug), never bad input. Prints file, line and message and exits with
-// code 70 unless a handler is installed (tests install one that throws). Bad input and a bad world are Result (result.h).
+// R1_CHECK: a broken invariant inside the program (a bug), never bad input. Prints file, line and message and exits
+// with code 70 unless a handler is installed (tests install one that throws). Bad input and a bad world are Result
+// (result.h).
 #pragma once
 
 #include <string>
@@ -15,7 +16,7 @@ CheckHandler SetCheckHandler(CheckHandler handler);
 
 }  // namespace r1
 
-#define R1_CHECK(condition, message)                                            \
-  do {                                                                          \
+#define R1_CHECK(condition, message)                                                \
+  do {                                                                              \
     if (!(condition)) ::r1::CheckFailed(__FILE__, __LINE__, #condition, (message)); \
   } while (0)

@@ -1,5 +1,6 @@
 // Config is data with one visitor. A config struct has
-//   template <class V> void Fields(V& v) { v("learning_rate", learning_rate, "peak learning rate"); v("model", model, "..."); }
+//   template <class V> void Fields(V& v) { v("learning_rate", learning_rate, "peak learning rate"); v("model", model,
+//   "..."); }
 // where a field is bool, int64_t, double, std::string or another such struct (whose names get the prefix "model.").
 // File, command line, --help, hash, manifest and diff all walk the flat list that CollectFields returns.
 #pragma once

@@ -332,8 +332,11 @@ Status RemoveTemporaries(const std::string& folder) {
     if (mark == std::string::npos || mark == 0 || IsDir(JoinPath(folder, name))) continue;
     const std::string_view numbers = std::string_view(name).substr(mark + 5);
     const size_t dash = numbers.find('-');
-    const auto digits = [](std::string_view text) { return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos; };
-    if (dash == std::string_view::npos || !digits(numbers.substr(0, dash)) || !digits(numbers.substr(dash + 1))) continue;
+    const auto digits = [](std::string_view text) {
+      return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+    };
+    if (dash == std::string_view::npos || !digits(numbers.substr(0, dash)) || !digits(numbers.substr(dash + 1)))
+      continue;
     R1_TRY(RemoveFile(JoinPath(folder, name)));
   }
   return {};

@@ -37,7 +37,8 @@ Status SyncDir(const std::string& path);   // makes renames and new names in the
 Result<std::string> ReadFile(const std::string& path, int64_t max_bytes);
 // Temporary file in the same folder, sync, rename, sync of the folder: readers see the old bytes or the new ones.
 Status WriteFileAtomic(const std::string& path, std::string_view data);
-// Removes the temporary files that killed processes left in the folder, which must be there. For who alone writes into it.
+// Removes the temporary files that killed processes left in the folder, which must be there. For who alone writes into
+// it.
 Status RemoveTemporaries(const std::string& folder);
 
 // While it lives, files that this thread finishes below the folder, and folders below it, are not synced one by one:

@@ -44,7 +44,8 @@ CorpusBatch CorpusBatchAt(const Tokenizer& tokenizer, uint64_t seed, uint64_t cu
 
 Status CheckWorldTokenizer(const Tokenizer& tokenizer) {
   const auto refuse = [](std::string_view word, const char* what) {
-    return Error{ErrorCode::kRefused, Quote(word) + " " + what + " in the tokenizer; train it on more documents of the world"};
+    return Error{ErrorCode::kRefused,
+                 Quote(word) + " " + what + " in the tokenizer; train it on more documents of the world"};
   };
   for (const std::string& word : AllSpacedWords()) {
     if (tokenizer.Encode(word).size() != 1) return refuse(word, "is not one token");

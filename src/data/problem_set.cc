@@ -35,10 +35,12 @@ Result<const Json*> Find(const Json& object, std::initializer_list<const char*> 
   return found;
 }
 
-Result<Problem> ParseLine(std::string_view text, int64_t line, std::string_view source, const ProblemSetOptions& options) {
+Result<Problem> ParseLine(std::string_view text, int64_t line, std::string_view source,
+                          const ProblemSetOptions& options) {
   const std::string where = std::string(source) + " line " + std::to_string(line);
   R1_ASSIGN(const Json object, ParseJson(text, where));
-  if (!object.is_object()) return Bad(where, "a JSON object is wanted, like {\"prompt\": \"...\", \"solution\": \"...\"}");
+  if (!object.is_object())
+    return Bad(where, "a JSON object is wanted, like {\"prompt\": \"...\", \"solution\": \"...\"}");
   Problem problem;
   problem.line = line;
   R1_ASSIGN(const Json* prompt, Find(object, {"prompt", "question", "problem"}, where));
@@ -67,7 +69,8 @@ Result<Problem> ParseLine(std::string_view text, int64_t line, std::string_view 
 
 }  // namespace
 
-Result<std::vector<Problem>> ParseProblems(std::string_view jsonl, std::string_view where, const ProblemSetOptions& options) {
+Result<std::vector<Problem>> ParseProblems(std::string_view jsonl, std::string_view where,
+                                           const ProblemSetOptions& options) {
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   if (jsonl.starts_with(kByteOrderMark)) jsonl.remove_prefix(kByteOrderMark.size());
   std::vector<Problem> problems;

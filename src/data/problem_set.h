@@ -1,7 +1,8 @@
 // Problem sets for reinforcement learning and evaluation: JSONL, one object a line,
 //   {"prompt": "...", "solution": "...", "metadata": {...}}
-// where prompt may be called question or problem, and solution answer, label or ground_truth. A solution may be a number or
-// true/false; it is kept as its JSON text. Other keys are ignored, blank lines too. Errors (kBadInput) name file, line and key.
+// where prompt may be called question or problem, and solution answer, label or ground_truth. A solution may be a
+// number or true/false; it is kept as its JSON text. Other keys are ignored, blank lines too. Errors (kBadInput) name
+// file, line and key.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,11 @@
 // Statistics of sampled answers. P problems, n samples each.
 //   pass@1   mean over problems of the share of right samples; standard error over problems: sd(p_i) / sqrt(P)
 //   pass@k   unbiased, 1 - C(n-c, k) / C(n, k) for c right of n (Chen et al. 2021, arXiv 2107.03374)
-//   cons@k   majority vote over k samples by vote key: an empty key never votes, a tie goes to the key seen first, no votes is
+//   cons@k   majority vote over k samples by vote key: an empty key never votes, a tie goes to the key seen first, no
+//   votes is
 //            wrong; for k < n the mean over the floor(n / k) disjoint groups of consecutive samples
-// Intervals: Wilson's for one proportion of independent trials, the percentile bootstrap over problems for everything else.
+// Intervals: Wilson's for one proportion of independent trials, the percentile bootstrap over problems for everything
+// else.
 #pragma once
 
 #include <cstdint>
@@ -43,7 +45,8 @@ struct Interval {
 inline constexpr double kZ95 = 1.959963984540054;  // two-sided 95 %
 // For `right` of `trials`; [0, 1] for no trials.
 Interval WilsonInterval(int64_t right, int64_t trials, double z = kZ95);
-// Percentile bootstrap of the mean of one value a problem: `rounds` resamples, a pure function of the values and the seed.
+// Percentile bootstrap of the mean of one value a problem: `rounds` resamples, a pure function of the values and the
+// seed.
 Interval BootstrapInterval(const std::vector<double>& values, uint64_t seed, int rounds = 2000, double coverage = 0.95);
 
 }  // namespace r1

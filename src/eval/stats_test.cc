@@ -17,8 +17,10 @@ ProblemSamples Samples(std::initializer_list<std::pair<bool, const char*>> list)
 
 TEST(Stats, PassAt1WithStandardErrorOverProblems) {
   // Shares 1, 0.5, 0: mean 0.5, variance (0.25 + 0 + 0.25) / 2 = 0.25, standard error sqrt(0.25 / 3).
-  const std::vector<ProblemSamples> problems = {Samples({{true, "a"}, {true, "a"}}), Samples({{true, "a"}, {false, "b"}}),
-                                                Samples({{false, "b"}, {false, "b"}}), {}};
+  const std::vector<ProblemSamples> problems = {Samples({{true, "a"}, {true, "a"}}),
+                                                Samples({{true, "a"}, {false, "b"}}),
+                                                Samples({{false, "b"}, {false, "b"}}),
+                                                {}};
   const Estimate e = PassAt1(problems);
   EXPECT_DOUBLE_EQ(e.value, 0.5);
   EXPECT_DOUBLE_EQ(e.standard_error, std::sqrt(0.25 / 3));
@@ -28,10 +30,10 @@ TEST(Stats, PassAt1WithStandardErrorOverProblems) {
 }
 
 TEST(Stats, PassAtK) {
-  EXPECT_DOUBLE_EQ(PassAtK(4, 1, 2), 0.5);         // 1 - C(3,2)/C(4,2) = 1 - 3/6
+  EXPECT_DOUBLE_EQ(PassAtK(4, 1, 2), 0.5);  // 1 - C(3,2)/C(4,2) = 1 - 3/6
   EXPECT_NEAR(PassAtK(10, 3, 5), 1 - 21.0 / 252, 1e-15);
   EXPECT_DOUBLE_EQ(PassAtK(5, 0, 3), 0);
-  EXPECT_DOUBLE_EQ(PassAtK(5, 3, 3), 1);           // only two wrong ones: three samples hold a right one
+  EXPECT_DOUBLE_EQ(PassAtK(5, 3, 3), 1);  // only two wrong ones: three samples hold a right one
   EXPECT_DOUBLE_EQ(PassAtK(64, 1, 64), 1);
   EXPECT_NEAR(PassAtK(1000, 1, 500), 0.5, 1e-12);  // no overflow of binomials
   const std::vector<ProblemSamples> problems = {Samples({{true, ""}, {false, ""}, {false, ""}, {false, ""}}),
@@ -42,18 +44,21 @@ TEST(Stats, PassAtK) {
 }
 
 TEST(Stats, MajorityVote) {
-  const ProblemSamples s = Samples({{false, ""}, {false, "b"}, {true, "a"}, {true, "a"}, {false, "b"}, {false, ""}, {false, ""}});
-  EXPECT_EQ(MajorityVote(s, 0, 7), 1);   // a and b have two each: b was seen first, and the empty key's three do not vote
-  EXPECT_EQ(MajorityVote(s, 2, 7), 2);   // a 2, b 1
+  const ProblemSamples s =
+      Samples({{false, ""}, {false, "b"}, {true, "a"}, {true, "a"}, {false, "b"}, {false, ""}, {false, ""}});
+  EXPECT_EQ(MajorityVote(s, 0, 7),
+            1);  // a and b have two each: b was seen first, and the empty key's three do not vote
+  EXPECT_EQ(MajorityVote(s, 2, 7), 2);  // a 2, b 1
   EXPECT_EQ(MajorityVote(s, 5, 7), -1);
   EXPECT_EQ(MajorityVote(s, 0, 0), -1);
 }
 
 TEST(Stats, ConsAtKAveragesDisjointGroups) {
   // Groups of three: (a a b) right, (b b a) wrong; the seventh sample is left over.
-  const ProblemSamples s = Samples({{true, "a"}, {true, "a"}, {false, "b"}, {false, "b"}, {false, "b"}, {true, "a"}, {true, "a"}});
+  const ProblemSamples s =
+      Samples({{true, "a"}, {true, "a"}, {false, "b"}, {false, "b"}, {false, "b"}, {true, "a"}, {true, "a"}});
   EXPECT_DOUBLE_EQ(ConsAtK({s}, 3).value, 0.5);
-  EXPECT_DOUBLE_EQ(ConsAtK({s}, 7).value, 1);   // a 4, b 3
+  EXPECT_DOUBLE_EQ(ConsAtK({s}, 7).value, 1);  // a 4, b 3
   EXPECT_DOUBLE_EQ(ConsAtK({s}, 1).value, 4.0 / 7);
   EXPECT_DOUBLE_EQ(ConsAtK({Samples({{false, ""}, {false, ""}})}, 2).value, 0);  // nobody votes
   EXPECT_EQ(ConsAtK({s}, 8).problems, 0);

@@ -55,14 +55,16 @@ double MeanYes(const Model& model, const Tokenizer& tokenizer, int64_t probes, b
 Status ValidateEvalConfig(const EvalConfig& c, const std::string& where) {
   R1_TRY(ValidateSamplingConfig({c.temperature, 0, c.top_p, 0}, where));
   const auto fail = [&](const std::string& what) -> Status { return Error{ErrorCode::kRefused, where + ": " + what}; };
-  if (c.problems < 1 || c.problems > static_cast<int64_t>(HeldOutCount())) return fail("problems must be in 1 .. " + std::to_string(HeldOutCount()) + " (the held-out list)");
+  if (c.problems < 1 || c.problems > static_cast<int64_t>(HeldOutCount()))
+    return fail("problems must be in 1 .. " + std::to_string(HeldOutCount()) + " (the held-out list)");
   if (c.samples < 1 || c.samples > 4096) return fail("samples must be in 1 .. 4096");
   if (c.max_completion_length < 1) return fail("max_completion_length must be at least 1");
   if (c.general_problems < 0 || c.verifier_probes < 0 || c.traces < 0) return fail("counts must not be negative");
   return {};
 }
 
-Result<EvalResult> EvaluateWorld(const Model& model, const Tokenizer& tokenizer, const EvalConfig& config, uint64_t seed, ThreadPool& pool) {
+Result<EvalResult> EvaluateWorld(const Model& model, const Tokenizer& tokenizer, const EvalConfig& config,
+                                 uint64_t seed, ThreadPool& pool) {
   const auto began = std::chrono::steady_clock::now();
   std::vector<PickProblem> problems;
   std::vector<RolloutRequest> requests;
@@ -107,7 +109,8 @@ Result<EvalResult> EvaluateWorld(const Model& model, const Tokenizer& tokenizer,
         first_right += f.first_try_right;
       }
       if (s == 0 && static_cast<int64_t>(p) < config.traces) {
-        e.traces.push_back({static_cast<int64_t>(p), PromptText(problems[p]), reply, f.correct, static_cast<int64_t>(c.tokens.size())});
+        e.traces.push_back({static_cast<int64_t>(p), PromptText(problems[p]), reply, f.correct,
+                            static_cast<int64_t>(c.tokens.size())});
       }
     }
   }
@@ -129,11 +132,14 @@ Result<EvalResult> EvaluateWorld(const Model& model, const Tokenizer& tokenizer,
 
   if (config.general_problems > 0) {
     requests.clear();
-    for (int64_t i = 0; i < config.general_problems; ++i) requests.push_back({tokenizer.Encode(HeldOutGeneralProblem(static_cast<uint64_t>(i)).prompt), static_cast<uint32_t>(i), 1});
+    for (int64_t i = 0; i < config.general_problems; ++i)
+      requests.push_back(
+          {tokenizer.Encode(HeldOutGeneralProblem(static_cast<uint64_t>(i)).prompt), static_cast<uint32_t>(i), 1});
     options.step = kGeneralStep;
     R1_ASSIGN(const auto general, engine.Run(requests, options));
     double right = 0;
-    for (size_t i = 0; i < general.size(); ++i) right += GeneralReplyCorrect(HeldOutGeneralProblem(i), tokenizer.Decode(general[i][0].tokens));
+    for (size_t i = 0; i < general.size(); ++i)
+      right += GeneralReplyCorrect(HeldOutGeneralProblem(i), tokenizer.Decode(general[i][0].tokens));
     e.general = right / static_cast<double>(config.general_problems);
   }
   if (config.verifier_probes > 0) {
@@ -182,12 +188,20 @@ nlohmann::ordered_json EvalToJson(const EvalResult& e) {
 std::string EvalText(const EvalResult& e) {
   std::string votes;
   for (const auto& [k, estimate] : e.cons_k) votes += fmt::format("  cons@{} {:.1f} %", k, 100 * estimate.value);
-  std::string text = fmt::format("pass@1 {:.1f} ± {:.1f} %{}  ({} problems x {} samples, T {:g})\n", 100 * e.pass1.value, 100 * e.pass1.standard_error, votes, e.problems, e.samples, e.temperature);
-  text += fmt::format("format {:.2f}  length {:.1f} tokens  tries {:.1f}  reflection {:.2f}  mixed {:.2f}  language {:.2f}\n", e.format, e.mean_tokens, e.tries, e.reflection, e.mixed, e.language);
-  text += fmt::format("thinking mode: {:.1f} % of replies, accuracy inside it {:.1f} %, first try right {:.1f} %, sums right {:.1f} %\n", 100 * e.think_share, 100 * e.think_accuracy,
-                      100 * e.first_try_right, 100 * e.sums_right);
+  std::string text =
+      fmt::format("pass@1 {:.1f} ± {:.1f} %{}  ({} problems x {} samples, T {:g})\n", 100 * e.pass1.value,
+                  100 * e.pass1.standard_error, votes, e.problems, e.samples, e.temperature);
+  text += fmt::format(
+      "format {:.2f}  length {:.1f} tokens  tries {:.1f}  reflection {:.2f}  mixed {:.2f}  language {:.2f}\n", e.format,
+      e.mean_tokens, e.tries, e.reflection, e.mixed, e.language);
+  text += fmt::format(
+      "thinking mode: {:.1f} % of replies, accuracy inside it {:.1f} %, first try right {:.1f} %, sums right {:.1f} "
+      "%\n",
+      100 * e.think_share, 100 * e.think_accuracy, 100 * e.first_try_right, 100 * e.sums_right);
   if (e.general >= 0) text += fmt::format("general tasks {:.1f} %\n", 100 * e.general);
-  if (e.verifier_yes_given_wrong >= 0) text += fmt::format("verifier: P(yes | wrong sum) {:.2f} %, P(yes | right sum) {:.2f} %\n", 100 * e.verifier_yes_given_wrong, 100 * e.verifier_yes_given_right);
+  if (e.verifier_yes_given_wrong >= 0)
+    text += fmt::format("verifier: P(yes | wrong sum) {:.2f} %, P(yes | right sum) {:.2f} %\n",
+                        100 * e.verifier_yes_given_wrong, 100 * e.verifier_yes_given_right);
   return text;
 }
 

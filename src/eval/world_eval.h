@@ -1,5 +1,6 @@
-// Evaluation on the built-in world, by the protocol of the report in miniature: k samples a problem, pass@1 with its standard error over
-// problems, pass@k, majority votes; what thinking looks like; the general tasks; and how well the model verifies its own sums.
+// Evaluation on the built-in world, by the protocol of the report in miniature: k samples a problem, pass@1 with its
+// standard error over problems, pass@k, majority votes; what thinking looks like; the general tasks; and how well the
+// model verifies its own sums.
 #pragma once
 
 #include <string>
@@ -53,18 +54,19 @@ struct EvalResult {
   Interval pass1_interval;
   std::vector<std::pair<int64_t, Estimate>> pass_k, cons_k;  // k = 4, 16, 64 where there are as many samples
   double format = 0, mean_tokens = 0, reflection = 0, mixed = 0, language = 0, tries = 0, truncated = 0;
-  double think_share = 0;     // replies that search (thinking with verdicts)
-  double think_accuracy = 0;  // accuracy among them
-  double first_try_right = 0; // among them
-  double sums_right = 0;      // written sums that are right
-  double general = -1;        // share right; -1: not measured
+  double think_share = 0;      // replies that search (thinking with verdicts)
+  double think_accuracy = 0;   // accuracy among them
+  double first_try_right = 0;  // among them
+  double sums_right = 0;       // written sums that are right
+  double general = -1;         // share right; -1: not measured
   double verifier_yes_given_wrong = -1, verifier_yes_given_right = -1;
   double seconds = 0;
   std::vector<EvalTrace> traces;
 };
 
 // The random numbers are those of `seed`; the problems are the fixed held-out list.
-Result<EvalResult> EvaluateWorld(const Model& model, const Tokenizer& tokenizer, const EvalConfig& config, uint64_t seed, ThreadPool& pool);
+Result<EvalResult> EvaluateWorld(const Model& model, const Tokenizer& tokenizer, const EvalConfig& config,
+                                 uint64_t seed, ThreadPool& pool);
 nlohmann::ordered_json EvalToJson(const EvalResult& result);
 // A few lines for a person.
 std::string EvalText(const EvalResult& result);

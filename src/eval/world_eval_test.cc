@@ -26,8 +26,7 @@ class WorldEval : public testing::Test {
   static void SetUpTestSuite() {
     SetFloatMode();
     std::vector<std::string> texts;
-    for (uint64_t i = 0; i < 2000; ++i)
-      texts.push_back(DocumentAt(kSeed, i).prompt + DocumentAt(kSeed, i).reply);
+    for (uint64_t i = 0; i < 2000; ++i) texts.push_back(DocumentAt(kSeed, i).prompt + DocumentAt(kSeed, i).reply);
     std::vector<AddedToken> markers;
     for (const std::string_view marker : kMarkers)
       markers.push_back({.id = -1,
@@ -35,8 +34,7 @@ class WorldEval : public testing::Test {
                          .lstrip = true,
                          .rstrip = false,
                          .special = marker.starts_with("<|")});
-    tokenizer_ =
-        new Tokenizer(TrainBpe(texts, markers, {.max_vocab = 4096, .min_count = 1}).value());
+    tokenizer_ = new Tokenizer(TrainBpe(texts, markers, {.max_vocab = 4096, .min_count = 1}).value());
   }
   static void TearDownTestSuite() {
     delete tokenizer_;
@@ -75,8 +73,7 @@ TEST_F(WorldEval, ResultsAreWhatTheRepliesSay) {
   const EvalResult e = EvaluateWorld(model, *tokenizer_, config, 11, pool).value();
   std::vector<RolloutRequest> requests;
   for (uint64_t i = 0; i < 5; ++i)
-    requests.push_back(
-        {tokenizer_->Encode(PromptText(HeldOutProblem(i))), static_cast<uint32_t>(i), 4});
+    requests.push_back({tokenizer_->Encode(PromptText(HeldOutProblem(i))), static_cast<uint32_t>(i), 4});
   RolloutOptions options;
   options.max_new_tokens = 40;
   options.stop = {tokenizer_->IdOf(kEndMarker)};
@@ -108,11 +105,9 @@ TEST_F(WorldEval, ResultsAreWhatTheRepliesSay) {
       const VerifierProbe probe = VerifierProbeAt(i, kind);
       std::vector<int32_t> verdicts;
       for (const std::string& v : probe.verdicts) verdicts.push_back(tokenizer_->IdOf(v));
-      const auto p =
-          NextTokenProbabilities(model, one, {tokenizer_->Encode(probe.text)}, {verdicts})[0];
+      const auto p = NextTokenProbabilities(model, one, {tokenizer_->Encode(probe.text)}, {verdicts})[0];
       yes += static_cast<double>(p[kYesVerdict]) /
-             (static_cast<double>(p[0]) + static_cast<double>(p[1]) + static_cast<double>(p[2])) /
-             9;
+             (static_cast<double>(p[0]) + static_cast<double>(p[1]) + static_cast<double>(p[2])) / 9;
     }
     EXPECT_NEAR(kind ? e.verifier_yes_given_right : e.verifier_yes_given_wrong, yes, 1e-12);
   }
@@ -157,19 +152,14 @@ TEST_F(WorldEval, ImpossibleSettings) {
     return status.ok() ? std::string() : status.error().message;
   };
   EXPECT_EQ(refused([](EvalConfig&) {}), "");
-  EXPECT_NE(refused([](EvalConfig& c) { c.problems = 0; }).find("here: problems"),
-            std::string::npos);
-  EXPECT_NE(refused([](EvalConfig& c) {
-              c.problems = static_cast<int64_t>(HeldOutCount()) + 1;
-            }).find("problems"),
+  EXPECT_NE(refused([](EvalConfig& c) { c.problems = 0; }).find("here: problems"), std::string::npos);
+  EXPECT_NE(refused([](EvalConfig& c) { c.problems = static_cast<int64_t>(HeldOutCount()) + 1; }).find("problems"),
             std::string::npos);
   EXPECT_NE(refused([](EvalConfig& c) { c.samples = 0; }).find("samples"), std::string::npos);
-  EXPECT_NE(refused([](EvalConfig& c) { c.temperature = -1; }).find("temperature"),
-            std::string::npos);
+  EXPECT_NE(refused([](EvalConfig& c) { c.temperature = -1; }).find("temperature"), std::string::npos);
   EXPECT_NE(refused([](EvalConfig& c) { c.top_p = 0; }).find("top_p"), std::string::npos);
-  EXPECT_NE(
-      refused([](EvalConfig& c) { c.max_completion_length = 0; }).find("max_completion_length"),
-      std::string::npos);
+  EXPECT_NE(refused([](EvalConfig& c) { c.max_completion_length = 0; }).find("max_completion_length"),
+            std::string::npos);
   EXPECT_NE(refused([](EvalConfig& c) { c.traces = -1; }).find("counts"), std::string::npos);
   ThreadPool pool(1);
   EvalConfig config = Small();

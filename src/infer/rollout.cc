@@ -12,12 +12,12 @@ namespace r1 {
 
 namespace {
 
-struct Sequence {           // one completion being decoded
+struct Sequence {  // one completion being decoded
   size_t request = 0;
   int64_t sample = 0;
   int64_t slot = 0;
-  int64_t length = 0;       // tokens whose keys are in the cache
-  int32_t next = 0;         // token to feed
+  int64_t length = 0;  // tokens whose keys are in the cache
+  int32_t next = 0;    // token to feed
 };
 
 }  // namespace
@@ -46,7 +46,8 @@ RolloutEngine::RolloutEngine(const Model& model, ThreadPool& pool) : model_(mode
 }
 RolloutEngine::~RolloutEngine() = default;
 
-Result<std::vector<std::vector<Completion>>> RolloutEngine::Run(const std::vector<RolloutRequest>& requests, const RolloutOptions& options) {
+Result<std::vector<std::vector<Completion>>> RolloutEngine::Run(const std::vector<RolloutRequest>& requests,
+                                                                const RolloutOptions& options) {
   const ModelConfig& c = model_.config();
   int64_t longest = 0, most = 1;
   for (size_t i = 0; i < requests.size(); ++i) {
@@ -55,11 +56,15 @@ Result<std::vector<std::vector<Completion>>> RolloutEngine::Run(const std::vecto
     const std::string which = "prompt " + std::to_string(i);
     if (n == 0) return Error{ErrorCode::kBadInput, which + " is empty"};
     if (n + options.max_new_tokens > c.max_position_embeddings) {
-      return Error{ErrorCode::kBadInput, which + " has " + std::to_string(n) + " tokens; with " + std::to_string(options.max_new_tokens) + " new ones it exceeds the model's " +
-                                             std::to_string(c.max_position_embeddings) + " positions: shorten it or lower the number of new tokens"};
+      return Error{ErrorCode::kBadInput,
+                   which + " has " + std::to_string(n) + " tokens; with " + std::to_string(options.max_new_tokens) +
+                       " new ones it exceeds the model's " + std::to_string(c.max_position_embeddings) +
+                       " positions: shorten it or lower the number of new tokens"};
     }
     for (int32_t t : r.prompt) {
-      if (t < 0 || t >= c.vocab_size) return Error{ErrorCode::kBadInput, which + ": token " + std::to_string(t) + " is outside the vocabulary of " + std::to_string(c.vocab_size)};
+      if (t < 0 || t >= c.vocab_size)
+        return Error{ErrorCode::kBadInput, which + ": token " + std::to_string(t) + " is outside the vocabulary of " +
+                                               std::to_string(c.vocab_size)};
     }
     longest = std::max(longest, n);
     most = std::max(most, r.samples);
@@ -71,7 +76,8 @@ Result<std::vector<std::vector<Completion>>> RolloutEngine::Run(const std::vecto
     sequences += requests[i].samples;
   }
   if (sequences == 0 || options.max_new_tokens == 0) return results;
-  // A group needs a slot each; the first sample's slot computes the prompt. A group larger than a lane enlarges the lane.
+  // A group needs a slot each; the first sample's slot computes the prompt. A group larger than a lane enlarges the
+  // lane.
   const int64_t share = (sequences + pool_.threads() - 1) / pool_.threads();
   const int64_t slots = std::max(most, std::min(options.slots_per_lane, share));
   const int64_t positions = kernels::RoundUp(longest + options.max_new_tokens, kernels::kPagePositions);
@@ -102,7 +108,8 @@ void RolloutEngine::RunLane(Lane& lane, Work& work) {
     for (int64_t i = 0; i < n; ++i) {
       const Sequence& s = *rows[static_cast<size_t>(i)];
       const Completion& done = work.results[s.request][static_cast<size_t>(s.sample)];
-      const float u = UniformAt(o.seed, o.stream, o.step, work.requests[s.request].key, static_cast<uint32_t>(s.sample), static_cast<uint32_t>(done.tokens.size()));
+      const float u = UniformAt(o.seed, o.stream, o.step, work.requests[s.request].key, static_cast<uint32_t>(s.sample),
+                                static_cast<uint32_t>(done.tokens.size()));
       lane.chosen[static_cast<size_t>(i)] = sampler.Sample(*ctx.k, logits + (shared_row ? 0 : i * v), v, limit, u);
     }
     lane.logp.assign(static_cast<size_t>(n), 0.0f);
@@ -110,7 +117,8 @@ void RolloutEngine::RunLane(Lane& lane, Work& work) {
     lane.entropy.assign(static_cast<size_t>(n), 0.0f);
     if (o.want_logp) {
       for (int64_t i = 0; i < (shared_row ? n : 1); ++i) {
-        ctx.k->logprob(lane.logp.data() + i, lane.lse.data() + i, lane.entropy.data() + i, logits, v, lane.chosen.data() + i, shared_row ? 1 : n, v, inv_temperature);
+        ctx.k->logprob(lane.logp.data() + i, lane.lse.data() + i, lane.entropy.data() + i, logits, v,
+                       lane.chosen.data() + i, shared_row ? 1 : n, v, inv_temperature);
       }
     }
     for (int64_t i = 0; i < n; ++i) {
@@ -152,7 +160,8 @@ void RolloutEngine::RunLane(Lane& lane, Work& work) {
       for (int64_t p = 0; p < n; ++p) lane.position[static_cast<size_t>(p)] = static_cast<int32_t>(p);
       const Segment segment{0, n, 0, lane.active[first].slot};
       ctx.Reset();
-      const Var* h = model_.Forward(ctx, {request.prompt.data(), lane.position.data(), n, {&segment, 1}}, lane.cache.get(), nullptr);
+      const Var* h = model_.Forward(ctx, {request.prompt.data(), lane.position.data(), n, {&segment, 1}},
+                                    lane.cache.get(), nullptr);
       for (size_t s = first + 1; s < lane.active.size(); ++s) lane.cache->Copy(segment.slot, lane.active[s].slot, n);
       const int32_t last = static_cast<int32_t>(n - 1);
       const float* logits = HeadLogits(ctx, h, model_.head(), &last, 1);
@@ -178,12 +187,14 @@ void RolloutEngine::RunLane(Lane& lane, Work& work) {
     }
     ctx.Reset();
     const int64_t t = static_cast<int64_t>(lane.token.size());
-    const Var* h = model_.Forward(ctx, {lane.token.data(), lane.position.data(), t, lane.segments}, lane.cache.get(), nullptr);
+    const Var* h =
+        model_.Forward(ctx, {lane.token.data(), lane.position.data(), t, lane.segments}, lane.cache.get(), nullptr);
     sample_rows(rows, HeadLogits(ctx, h, model_.head(), nullptr, t), false);
   }
 }
 
-std::vector<std::vector<float>> NextTokenProbabilities(const Model& model, ThreadPool& pool, const std::vector<std::vector<int32_t>>& texts,
+std::vector<std::vector<float>> NextTokenProbabilities(const Model& model, ThreadPool& pool,
+                                                       const std::vector<std::vector<int32_t>>& texts,
                                                        const std::vector<std::vector<int32_t>>& candidates) {
   R1_CHECK(texts.size() == candidates.size(), "one list of candidates per text");
   std::vector<std::vector<float>> out(texts.size());

@@ -1,7 +1,7 @@
-// Batched sampling: groups of completions of prompts, with continuous batching. Every lane (thread) takes the next group when it has
-// room, computes the shared prompt once, copies its keys and values to the group's sequences, and decodes all its sequences
-// together; a finished sequence leaves at once. What is sampled depends on (seed, stream, step, prompt key, sample, position) and the
-// weights only, never on batch, order or threads (exact mode).
+// Batched sampling: groups of completions of prompts, with continuous batching. Every lane (thread) takes the next
+// group when it has room, computes the shared prompt once, copies its keys and values to the group's sequences, and
+// decodes all its sequences together; a finished sequence leaves at once. What is sampled depends on (seed, stream,
+// step, prompt key, sample, position) and the weights only, never on batch, order or threads (exact mode).
 #pragma once
 
 #include <functional>
@@ -17,24 +17,25 @@ namespace r1 {
 
 struct RolloutRequest {
   std::vector<int32_t> prompt;
-  uint32_t key = 0;      // names the prompt to the random numbers
+  uint32_t key = 0;  // names the prompt to the random numbers
   int64_t samples = 1;
 };
 
 enum class FinishReason { kStop, kLength };
 
 struct Completion {
-  std::vector<int32_t> tokens;   // with the stop token, if it came
-  std::vector<float> logp;       // of each token under softmax(logits / temperature), before truncation by top-k, top-p, min-p
-  double entropy_sum = 0;        // of those distributions, nats
+  std::vector<int32_t> tokens;  // with the stop token, if it came
+  std::vector<float>
+      logp;  // of each token under softmax(logits / temperature), before truncation by top-k, top-p, min-p
+  double entropy_sum = 0;  // of those distributions, nats
   FinishReason finish = FinishReason::kLength;
 };
 
 struct RolloutOptions {
   SamplingConfig sampling;
   int64_t max_new_tokens = 150;
-  std::vector<int32_t> stop;     // token ids that end a completion
-  int64_t token_limit = 0;       // ids from here on are padding of the vocabulary and never sampled; 0: no padding
+  std::vector<int32_t> stop;  // token ids that end a completion
+  int64_t token_limit = 0;    // ids from here on are padding of the vocabulary and never sampled; 0: no padding
   uint64_t seed = 0;
   Stream stream = Stream::kSampling;
   uint32_t step = 0;
@@ -49,7 +50,8 @@ class RolloutEngine {
   RolloutEngine(const Model& model, ThreadPool& pool);
   ~RolloutEngine();
   // result[i][s]: sample s of request i. Error if a prompt is empty, too long or has a token outside the vocabulary.
-  Result<std::vector<std::vector<Completion>>> Run(const std::vector<RolloutRequest>& requests, const RolloutOptions& options);
+  Result<std::vector<std::vector<Completion>>> Run(const std::vector<RolloutRequest>& requests,
+                                                   const RolloutOptions& options);
 
  private:
   struct Lane;
@@ -60,8 +62,10 @@ class RolloutEngine {
   std::vector<std::unique_ptr<Lane>> lanes_;
 };
 
-// Probabilities of some tokens right after each text (no sampling): result[i][j] = P(token candidates[i][j] | texts[i]).
-std::vector<std::vector<float>> NextTokenProbabilities(const Model& model, ThreadPool& pool, const std::vector<std::vector<int32_t>>& texts,
+// Probabilities of some tokens right after each text (no sampling): result[i][j] = P(token candidates[i][j] |
+// texts[i]).
+std::vector<std::vector<float>> NextTokenProbabilities(const Model& model, ThreadPool& pool,
+                                                       const std::vector<std::vector<int32_t>>& texts,
                                                        const std::vector<std::vector<int32_t>>& candidates);
 
 }  // namespace r1

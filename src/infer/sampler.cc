@@ -45,7 +45,8 @@ int32_t Sampler::Sample(const kernels::KernelTable& k, const float* logits_V, in
   k.softmax_row(prob_.data(), logits_V, v, InverseTemperature(config_));
   if (config_.top_k > 0 || config_.top_p < 1 || config_.min_p > 0) Truncate(limit);
   double total = 1.0;
-  if (limit < v || config_.top_k > 0 || config_.top_p < 1 || config_.min_p > 0) total = std::accumulate(prob_.begin(), prob_.begin() + limit, 0.0);
+  if (limit < v || config_.top_k > 0 || config_.top_p < 1 || config_.min_p > 0)
+    total = std::accumulate(prob_.begin(), prob_.begin() + limit, 0.0);
   const double want = static_cast<double>(uniform) * total;
   double seen = 0;
   int32_t last = 0;

@@ -1,5 +1,5 @@
-// The next token of one row of logits. Temperature first, then top-k, min-p and top-p on the probabilities, then the inverse of the
-// cumulative distribution at one uniform number, in token order.
+// The next token of one row of logits. Temperature first, then top-k, min-p and top-p on the probabilities, then the
+// inverse of the cumulative distribution at one uniform number, in token order.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,9 @@ struct SamplingConfig {
 };
 Status ValidateSamplingConfig(const SamplingConfig& config, const std::string& where);
 // Factor on logits: 1 / temperature, and 1 for greedy.
-inline float InverseTemperature(const SamplingConfig& c) { return c.temperature > 0 ? static_cast<float>(1.0 / c.temperature) : 1.0f; }
+inline float InverseTemperature(const SamplingConfig& c) {
+  return c.temperature > 0 ? static_cast<float>(1.0 / c.temperature) : 1.0f;
+}
 
 class Sampler {
  public:

@@ -19,8 +19,7 @@ namespace {
 
 std::vector<const KernelTable*> AllTables() {
   std::vector<const KernelTable*> tables;
-  for (const char* const* name = AvailableIsas(); *name != nullptr; ++name)
-    tables.push_back(KernelsFor(*name));
+  for (const char* const* name = AvailableIsas(); *name != nullptr; ++name) tables.push_back(KernelsFor(*name));
   return tables;
 }
 
@@ -29,8 +28,7 @@ template <class T>
   if (got.size() != want.size())
     return ::testing::AssertionFailure() << "sizes " << got.size() << " and " << want.size();
   for (size_t i = 0; i < got.size(); ++i) {
-    if (std::memcmp(&got[i], &want[i], sizeof(T)) != 0)
-      return ::testing::AssertionFailure() << "differ first at " << i;
+    if (std::memcmp(&got[i], &want[i], sizeof(T)) != 0) return ::testing::AssertionFailure() << "differ first at " << i;
   }
   return ::testing::AssertionSuccess();
 }
@@ -51,8 +49,7 @@ struct Head {
         ldv(RoundUp(s.d_v, 32) + 16),
         scale(1.0f / std::sqrt(static_cast<float>(s.d_qk))) {
     Rng rng(seed, Stream::kTest);
-    const auto fill = [&](std::vector<Bf16>* bits, std::vector<float>* values, int64_t ld,
-                          int64_t d) {
+    const auto fill = [&](std::vector<Bf16>* bits, std::vector<float>* values, int64_t ld, int64_t d) {
       bits->assign(static_cast<size_t>(s.t * ld), Bf16{});
       for (int64_t i = 0; i < s.t; ++i) {
         for (int64_t c = 0; c < d; ++c) {
@@ -72,8 +69,7 @@ struct Head {
     const int64_t stride = PageElements(shape.d_qk, shape.d_v);
     std::vector<Bf16> out(static_cast<size_t>(pages() * stride));
     for (int64_t p = 0; p < positions; ++p) {
-      table.append_kv(out.data() + p / kPagePositions * stride, p, &k[p * ldq], &v[p * ldv],
-                      shape.d_qk, shape.d_v);
+      table.append_kv(out.data() + p / kPagePositions * stride, p, &k[p * ldq], &v[p * ldv], shape.d_qk, shape.d_v);
     }
     return out;
   }
@@ -95,16 +91,15 @@ Outputs Defined(const Head& h) {
   std::vector<float> out(static_cast<size_t>(t * d_v));
   o.max.resize(static_cast<size_t>(t));
   o.sum.resize(static_cast<size_t>(t));
-  ref::Attention<true, float>(out.data(), o.max.data(), o.sum.data(), h.q_float.data(),
-                              h.k_float.data(), h.v_float.data(), t, 0, d_qk, d_v, h.scale);
+  ref::Attention<true, float>(out.data(), o.max.data(), o.sum.data(), h.q_float.data(), h.k_float.data(),
+                              h.v_float.data(), t, 0, d_qk, d_v, h.scale);
   for (float x : out) o.out.push_back(ToBf16(x));
   return o;
 }
 
 // Rows first .. first + rows of the sequence over the given pages; checks that nothing is written
 // beside them.
-Outputs Attend(const KernelTable& table, const Head& h, const KvView& kv, int64_t first,
-               int64_t rows) {
+Outputs Attend(const KernelTable& table, const Head& h, const KvView& kv, int64_t first, int64_t rows) {
   const auto [t, d_qk, d_v] = h.shape;
   const int64_t ldo = d_v + 3;
   const Bf16 mark{0xabcd};
@@ -168,9 +163,7 @@ TEST_F(AttentionTest, EveryTableEqualsTheDefinitionInEveryBit) {
     for (const KernelTable* table : AllTables()) {
       SCOPED_TRACE(::testing::Message() << "isa " << table->isa << " " << s);
       const std::vector<Bf16> pages = h.Pages(*table, s.t);
-      ExpectSame(
-          Attend(*table, h, {.base = pages.data(), .stride = PageElements(s.d_qk, s.d_v)}, 0, s.t),
-          want);
+      ExpectSame(Attend(*table, h, {.base = pages.data(), .stride = PageElements(s.d_qk, s.d_v)}, 0, s.t), want);
     }
   }
 }
@@ -188,18 +181,15 @@ TEST_F(AttentionTest, DecodingEqualsTheFullSequenceAtEveryPosition) {
       std::vector<std::vector<Bf16>> pool(static_cast<size_t>(h.pages() * 2),
                                           std::vector<Bf16>(static_cast<size_t>(elements)));
       std::vector<const Bf16*> pages;
-      for (int64_t p = 0; p < h.pages(); ++p)
-        pages.push_back(pool[(p * 7 + 3) % pool.size()].data());
+      for (int64_t p = 0; p < h.pages(); ++p) pages.push_back(pool[(p * 7 + 3) % pool.size()].data());
       for (int64_t position = 0; position < s.t; ++position) {
-        table->append_kv(const_cast<Bf16*>(pages[position / kPagePositions]), position,
-                         &h.k[position * h.ldq], &h.v[position * h.ldv], s.d_qk, s.d_v);
-        ExpectSame(Attend(*table, h, {.table = pages.data()}, position, 1),
-                   Slice(full, position, 1, s.d_v));
+        table->append_kv(const_cast<Bf16*>(pages[position / kPagePositions]), position, &h.k[position * h.ldq],
+                         &h.v[position * h.ldv], s.d_qk, s.d_v);
+        ExpectSame(Attend(*table, h, {.table = pages.data()}, position, 1), Slice(full, position, 1, s.d_v));
         if (HasFailure()) return;
       }
       for (int64_t p = 0; p < h.pages(); ++p) {
-        EXPECT_EQ(0, std::memcmp(pages[p], whole.data() + p * elements,
-                                 static_cast<size_t>(elements) * sizeof(Bf16)));
+        EXPECT_EQ(0, std::memcmp(pages[p], whole.data() + p * elements, static_cast<size_t>(elements) * sizeof(Bf16)));
       }
     }
   }
@@ -215,8 +205,7 @@ TEST_F(AttentionTest, ChunksEqualTheFullSequence) {
     for (int64_t chunk : {1, 2, 5, 7, 8, 13, 16, 32, 40, 100}) {
       for (int64_t first = 0; first < s.t; first += chunk) {
         const int64_t rows = std::min(chunk, s.t - first);
-        SCOPED_TRACE(::testing::Message()
-                     << "isa " << table->isa << " rows " << first << " + " << rows);
+        SCOPED_TRACE(::testing::Message() << "isa " << table->isa << " rows " << first << " + " << rows);
         ExpectSame(Attend(*table, h, kv, first, rows), Slice(full, first, rows, s.d_v));
         if (HasFailure()) return;
       }
@@ -230,11 +219,9 @@ TEST_F(AttentionTest, ExtremeScoresStayFinite) {
   const Outputs want = Defined(h);
   for (const KernelTable* table : AllTables()) {
     const std::vector<Bf16> pages = h.Pages(*table, h.shape.t);
-    const Outputs got =
-        Attend(*table, h, {.base = pages.data(), .stride = PageElements(32, 32)}, 0, h.shape.t);
+    const Outputs got = Attend(*table, h, {.base = pages.data(), .stride = PageElements(32, 32)}, 0, h.shape.t);
     ExpectSame(got, want);
-    for (size_t i = 0; i < got.out.size(); ++i)
-      ASSERT_TRUE(std::isfinite(ToFloat(got.out[i]))) << table->isa;
+    for (size_t i = 0; i < got.out.size(); ++i) ASSERT_TRUE(std::isfinite(ToFloat(got.out[i]))) << table->isa;
     for (float l : got.sum) ASSERT_GE(l, 1.0f);
   }
 }
@@ -248,14 +235,13 @@ TEST_F(AttentionTest, IsAccurate) {
       v(h.v_float.begin(), h.v_float.end());
   std::vector<double> out(static_cast<size_t>(s.t * s.d_v)), max(static_cast<size_t>(s.t)),
       sum(static_cast<size_t>(s.t));
-  ref::Attention<false, double>(out.data(), max.data(), sum.data(), q.data(), k.data(), v.data(),
-                                s.t, 0, s.d_qk, s.d_v, h.scale);
+  ref::Attention<false, double>(out.data(), max.data(), sum.data(), q.data(), k.data(), v.data(), s.t, 0, s.d_qk, s.d_v,
+                                h.scale);
   double largest = 0;
   for (double x : v) largest = std::max(largest, std::abs(x));
   for (const KernelTable* table : AllTables()) {
     const std::vector<Bf16> pages = h.Pages(*table, s.t);
-    const Outputs got =
-        Attend(*table, h, {.base = pages.data(), .stride = PageElements(s.d_qk, s.d_v)}, 0, s.t);
+    const Outputs got = Attend(*table, h, {.base = pages.data(), .stride = PageElements(s.d_qk, s.d_v)}, 0, s.t);
     for (size_t i = 0; i < out.size(); ++i)
       ASSERT_NEAR(ToFloat(got.out[i]), out[i], largest / 256) << table->isa << " at " << i;
     for (size_t i = 0; i < max.size(); ++i) {
@@ -272,8 +258,7 @@ struct Gradients {
   std::vector<float> dq, dk, dv;  // [T, d]
 };
 
-Gradients RunBackward(const KernelTable& table, const Head& h, const Outputs& forward,
-                      float start) {
+Gradients RunBackward(const KernelTable& table, const Head& h, const Outputs& forward, float start) {
   const auto [t, d_qk, d_v] = h.shape;
   const int64_t extra = 5, ld_qk = d_qk + extra, ld_v = d_v + extra;
   std::vector<float> dq(static_cast<size_t>(t * ld_qk), 77.0f), dk(dq.size(), start),
@@ -335,10 +320,9 @@ TEST_F(AttentionTest, BackwardOfEveryTableEqualsTheDefinitionInEveryBit) {
     want.dq.resize(static_cast<size_t>(s.t * s.d_qk));
     want.dk.assign(want.dq.size(), 0.25f);
     want.dv.assign(static_cast<size_t>(s.t * s.d_v), 0.25f);
-    ref::AttentionBackward<true, float>(want.dq.data(), want.dk.data(), want.dv.data(),
-                                        h.q_float.data(), h.k_float.data(), h.v_float.data(),
-                                        out.data(), h.dout.data(), forward.max.data(),
-                                        forward.sum.data(), s.t, s.d_qk, s.d_v, h.scale);
+    ref::AttentionBackward<true, float>(want.dq.data(), want.dk.data(), want.dv.data(), h.q_float.data(),
+                                        h.k_float.data(), h.v_float.data(), out.data(), h.dout.data(),
+                                        forward.max.data(), forward.sum.data(), s.t, s.d_qk, s.d_v, h.scale);
     for (const KernelTable* table : AllTables()) {
       SCOPED_TRACE(::testing::Message() << "isa " << table->isa << " " << s);
       const Gradients got = RunBackward(*table, h, forward, 0.25f);
@@ -354,15 +338,13 @@ TEST_F(AttentionTest, BackwardOfEveryTableEqualsTheDefinitionInEveryBit) {
 double ComplexStep(const Head& h, int which, int64_t element) {
   using C = std::complex<double>;
   const auto [t, d_qk, d_v] = h.shape;
-  std::vector<C> in[3] = {{h.q_float.begin(), h.q_float.end()},
-                          {h.k_float.begin(), h.k_float.end()},
-                          {h.v_float.begin(), h.v_float.end()}};
+  std::vector<C> in[3] = {
+      {h.q_float.begin(), h.q_float.end()}, {h.k_float.begin(), h.k_float.end()}, {h.v_float.begin(), h.v_float.end()}};
   constexpr double kStep = 1e-100;
   in[which][element] += C(0, kStep);
-  std::vector<C> out(static_cast<size_t>(t * d_v)), max(static_cast<size_t>(t)),
-      sum(static_cast<size_t>(t));
-  ref::Attention<false, C>(out.data(), max.data(), sum.data(), in[0].data(), in[1].data(),
-                           in[2].data(), t, 0, d_qk, d_v, C(h.scale));
+  std::vector<C> out(static_cast<size_t>(t * d_v)), max(static_cast<size_t>(t)), sum(static_cast<size_t>(t));
+  ref::Attention<false, C>(out.data(), max.data(), sum.data(), in[0].data(), in[1].data(), in[2].data(), t, 0, d_qk,
+                           d_v, C(h.scale));
   C loss = 0;
   for (size_t i = 0; i < out.size(); ++i) loss += out[i] * static_cast<double>(h.dout[i]);
   return loss.imag() / kStep;
@@ -378,13 +360,11 @@ ExactGradients Exact(const Head& h) {
       v(h.v_float.begin(), h.v_float.end());
   std::vector<double> g(h.dout.begin(), h.dout.end());
   std::vector<double> out(g.size()), max(static_cast<size_t>(t)), sum(static_cast<size_t>(t));
-  ref::Attention<false, double>(out.data(), max.data(), sum.data(), q.data(), k.data(), v.data(), t,
-                                0, d_qk, d_v, h.scale);
-  ExactGradients e{std::vector<double>(q.size()), std::vector<double>(k.size()),
-                   std::vector<double>(v.size())};
-  ref::AttentionBackward<false, double>(e.dq.data(), e.dk.data(), e.dv.data(), q.data(), k.data(),
-                                        v.data(), out.data(), g.data(), max.data(), sum.data(), t,
-                                        d_qk, d_v, h.scale);
+  ref::Attention<false, double>(out.data(), max.data(), sum.data(), q.data(), k.data(), v.data(), t, 0, d_qk, d_v,
+                                h.scale);
+  ExactGradients e{std::vector<double>(q.size()), std::vector<double>(k.size()), std::vector<double>(v.size())};
+  ref::AttentionBackward<false, double>(e.dq.data(), e.dk.data(), e.dv.data(), q.data(), k.data(), v.data(), out.data(),
+                                        g.data(), max.data(), sum.data(), t, d_qk, d_v, h.scale);
   return e;
 }
 
@@ -411,8 +391,7 @@ TEST_F(AttentionTest, BackwardIsAccurate) {
     const ExactGradients e = Exact(h);
     for (const KernelTable* table : AllTables()) {
       const std::vector<Bf16> pages = h.Pages(*table, s.t);
-      const Outputs forward =
-          Attend(*table, h, {.base = pages.data(), .stride = PageElements(s.d_qk, s.d_v)}, 0, s.t);
+      const Outputs forward = Attend(*table, h, {.base = pages.data(), .stride = PageElements(s.d_qk, s.d_v)}, 0, s.t);
       const Gradients got = RunBackward(*table, h, forward, 0.0f);
       const auto relative = [](const std::vector<float>& x, const std::vector<double>& y) {
         double error = 0, size = 0;

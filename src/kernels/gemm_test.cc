@@ -21,8 +21,7 @@ namespace {
 template <class T>
 class Buffer {
  public:
-  explicit Buffer(int64_t n, T fill = T{})
-      : n_(n), data_(static_cast<size_t>(n) + 2 * kGuard, fill) {
+  explicit Buffer(int64_t n, T fill = T{}) : n_(n), data_(static_cast<size_t>(n) + 2 * kGuard, fill) {
     const auto address = reinterpret_cast<uintptr_t>(data_.data());
     start_ = ((address + 63) / 64 * 64 - address) / sizeof(T);
   }
@@ -36,16 +35,13 @@ class Buffer {
   std::vector<T> data_;
 };
 
-Bf16 RandomBf16(Rng& rng, double spread) {
-  return ToBf16(static_cast<float>(rng.Normal() * spread));
-}
+Bf16 RandomBf16(Rng& rng, double spread) { return ToBf16(static_cast<float>(rng.Normal() * spread)); }
 
 std::string Isa(const KernelTable& table) { return std::string("isa ") + table.isa; }
 
 std::vector<const KernelTable*> AllTables() {
   std::vector<const KernelTable*> tables;
-  for (const char* const* name = AvailableIsas(); *name != nullptr; ++name)
-    tables.push_back(KernelsFor(*name));
+  for (const char* const* name = AvailableIsas(); *name != nullptr; ++name) tables.push_back(KernelsFor(*name));
   return tables;
 }
 
@@ -84,8 +80,7 @@ struct Case {
     }
     for (int64_t i = 0; i < s.m * ldc; ++i) c.get()[i] = static_cast<float>(rng.Normal() * spread);
     expected.assign(c.get(), c.get() + s.m * ldc);
-    ref::Gemm<float>(expected.data(), ldc, a_float.data(), s.k, b_float.data(), s.n, s.m, s.n, s.k,
-                     accumulate);
+    ref::Gemm<float>(expected.data(), ldc, a_float.data(), s.k, b_float.data(), s.n, s.m, s.n, s.k, accumulate);
   }
   std::vector<float> Run(const KernelTable& table) {
     std::vector<float> out(c.get(), c.get() + shape.m * ldc);
@@ -109,8 +104,7 @@ TEST_F(GemmTest, EveryTableEqualsTheDefinitionInEveryBit) {
   for (int64_t m = 1; m <= 70; ++m) shapes.push_back({m, 1 + m * 7 % 50, 1 + m * 29 % 100});
   for (int64_t n = 1; n <= 66; n += 5) shapes.push_back({33, n, 64});
   for (int64_t k : {1, 2, 31, 32, 33, 95, 128, 511, 512, 513, 1100}) shapes.push_back({7, 40, k});
-  for (Shape s : {Shape{64, 64, 64}, Shape{100, 96, 128}, Shape{1, 128, 544}, Shape{6, 31, 32},
-                  Shape{48, 17, 1056}})
+  for (Shape s : {Shape{64, 64, 64}, Shape{100, 96, 128}, Shape{1, 128, 544}, Shape{6, 31, 32}, Shape{48, 17, 1056}})
     shapes.push_back(s);
   uint64_t seed = 1;
   for (const Shape& s : shapes) {
@@ -118,8 +112,7 @@ TEST_F(GemmTest, EveryTableEqualsTheDefinitionInEveryBit) {
       Case c(s, accumulate, ++seed);
       for (const KernelTable* table : AllTables()) {
         ASSERT_TRUE(SameBits(c.Run(*table), c.expected))
-            << Isa(*table) << " m " << s.m << " n " << s.n << " k " << s.k << " accumulate "
-            << accumulate;
+            << Isa(*table) << " m " << s.m << " n " << s.n << " k " << s.k << " accumulate " << accumulate;
       }
     }
   }
@@ -141,10 +134,8 @@ TEST_F(GemmTest, ARowDoesNotDependOnItsBatch) {
     for (int64_t count : {1, 2, 3, 4, 5, 6, 13, 31, 34}) {
       for (int64_t row = 0; row + count <= c.shape.m; row += count) {
         std::vector<float> part(c.c.get() + row * c.ldc, c.c.get() + (row + count) * c.ldc);
-        table->gemm({c.a.get() + row * c.lda, c.lda, c.b.get(), part.data(), c.ldc, count,
-                     c.shape.n, c.shape.k, true});
-        ASSERT_EQ(0,
-                  std::memcmp(part.data(), whole.data() + row * c.ldc, part.size() * sizeof(float)))
+        table->gemm({c.a.get() + row * c.lda, c.lda, c.b.get(), part.data(), c.ldc, count, c.shape.n, c.shape.k, true});
+        ASSERT_EQ(0, std::memcmp(part.data(), whole.data() + row * c.ldc, part.size() * sizeof(float)))
             << Isa(*table) << " rows " << row << " + " << count;
       }
     }
@@ -154,8 +145,7 @@ TEST_F(GemmTest, ARowDoesNotDependOnItsBatch) {
 TEST_F(GemmTest, IsAccurate) {
   // Error of a sum of k products in float: at most about k/32 + 16 + 2 roundings of a partial sum.
   Case c({9, 20, 512}, false, 9);
-  std::vector<double> a(c.a_float.begin(), c.a_float.end()), b(c.b_float.begin(), c.b_float.end()),
-      exact(9 * 20);
+  std::vector<double> a(c.a_float.begin(), c.a_float.end()), b(c.b_float.begin(), c.b_float.end()), exact(9 * 20);
   ref::Gemm<double>(exact.data(), 20, a.data(), 512, b.data(), 20, 9, 20, 512, false);
   for (const KernelTable* table : AllTables()) {
     const std::vector<float> got = c.Run(*table);
@@ -208,21 +198,19 @@ TEST_F(GemmTest, WorksInAForkedChild) {
     if (child == 0) _exit(SameBits(c.Run(*table), c.expected) ? 0 : 1);
     int status = 0;
     ASSERT_EQ(child, waitpid(child, &status, 0));
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        << Isa(*table) << " status " << status;
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << Isa(*table) << " status " << status;
   }
 }
 
 TEST_F(GemmTest, PackingPutsEveryElementInItsPlace) {
   Rng rng(11, Stream::kTest);
-  for (Shape s : {Shape{0, 16, 32}, Shape{0, 1, 1}, Shape{0, 40, 70}, Shape{0, 33, 31},
-                  Shape{0, 16, 2}, Shape{0, 7, 96}}) {
+  for (Shape s :
+       {Shape{0, 16, 32}, Shape{0, 1, 1}, Shape{0, 40, 70}, Shape{0, 33, 31}, Shape{0, 16, 2}, Shape{0, 7, 96}}) {
     const int64_t ld_k = s.k + 3, ld_n = s.n + 5;
     std::vector<float> w_nk(static_cast<size_t>(s.n * ld_k)), w_kn(static_cast<size_t>(s.k * ld_n));
     std::vector<Bf16> x_kn(w_kn.size());
     for (float& x : w_nk) x = static_cast<float>(rng.Normal());
-    for (size_t i = 0; i < w_kn.size(); ++i)
-      x_kn[i] = ToBf16(w_kn[i] = static_cast<float>(rng.Normal()));
+    for (size_t i = 0; i < w_kn.size(); ++i) x_kn[i] = ToBf16(w_kn[i] = static_cast<float>(rng.Normal()));
     const int64_t size = PackedElements(s.k, s.n);
     for (const KernelTable* table : AllTables()) {
       const Bf16 mark{0xabcd};

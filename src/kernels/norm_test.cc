@@ -21,16 +21,14 @@ using NormTest = OpTest;
 TEST_F(NormTest, ForwardAndBackwardAreTheDefinitionBitForBit) {
   for (int64_t d : kWidths) {
     for (int64_t t : kHeights) {
-      const Floats x = RandomFloats(t * d, 1, 3.0), w = RandomFloats(d, 2),
-                   dy = RandomFloats(t * d, 3), dx0 = RandomFloats(t * d, 4);
+      const Floats x = RandomFloats(t * d, 1, 3.0), w = RandomFloats(d, 2), dy = RandomFloats(t * d, 3),
+                   dx0 = RandomFloats(t * d, 4);
       const Floats dw0 = RandomFloats(d, 5);
-      Floats y(x.size()), r(static_cast<size_t>(t)), dx_added = dx0, dx_written = dx0, dw = dw0,
-                                                     dw_again = dw0;
+      Floats y(x.size()), r(static_cast<size_t>(t)), dx_added = dx0, dx_written = dx0, dw = dw0, dw_again = dw0;
       ref::RmsNorm(y.data(), d, r.data(), x.data(), d, w.data(), t, d, kEps);
-      ref::RmsNormBackward(dx_added.data(), d, true, dw.data(), dy.data(), d, x.data(), d, w.data(),
-                           r.data(), t, d);
-      ref::RmsNormBackward(dx_written.data(), d, false, dw_again.data(), dy.data(), d, x.data(), d,
-                           w.data(), r.data(), t, d);
+      ref::RmsNormBackward(dx_added.data(), d, true, dw.data(), dy.data(), d, x.data(), d, w.data(), r.data(), t, d);
+      ref::RmsNormBackward(dx_written.data(), d, false, dw_again.data(), dy.data(), d, x.data(), d, w.data(), r.data(),
+                           t, d);
       const int64_t padded = RoundUp(d, 32);
       for (const KernelTable* table : AllTables()) {
         const std::string what = Shape(table, t, d);
@@ -38,16 +36,15 @@ TEST_F(NormTest, ForwardAndBackwardAreTheDefinitionBitForBit) {
         Rows<Bf16> ys(t, padded, padded + 32);
         table->rms_norm(ys.data(), ys.ld(), rs.data(), xs.data(), xs.ld(), w.data(), t, d, kEps);
         Floats y_padded(static_cast<size_t>(t * padded));
-        for (int64_t row = 0; row < t; ++row)
-          std::copy_n(y.data() + row * d, d, y_padded.data() + row * padded);
+        for (int64_t row = 0; row < t; ++row) std::copy_n(y.data() + row * d, d, y_padded.data() + row * padded);
         ExpectBits(what + " y", ys.Packed(), RoundAll(y_padded));
         ExpectBits(what + " r", rs.Packed(), r);
         ys.ExpectUntouched(what);
         rs.ExpectUntouched(what);
         for (bool accumulate : {false, true}) {
           Rows<float> dxs(t, d, d + 3, dx0), dws(1, d, d + 1, dw0);
-          table->rms_norm_backward(dxs.data(), dxs.ld(), accumulate, dws.data(), dys.data(),
-                                   dys.ld(), xs.data(), xs.ld(), w.data(), r.data(), t, d);
+          table->rms_norm_backward(dxs.data(), dxs.ld(), accumulate, dws.data(), dys.data(), dys.ld(), xs.data(),
+                                   xs.ld(), w.data(), r.data(), t, d);
           ExpectBits(what + " dx", dxs.Packed(), accumulate ? dx_added : dx_written);
           ExpectBits(what + " dw", dws.Packed(), dw);
           dxs.ExpectUntouched(what);
@@ -78,10 +75,8 @@ TEST_F(NormTest, FloatIsNearDouble) {
   Doubles yd(x.size()), rd(4), dxd(x.size()), dwd(w.size());
   ref::RmsNorm(y.data(), d, r.data(), x.data(), d, w.data(), t, d, kEps);
   ref::RmsNorm(yd.data(), d, rd.data(), xd.data(), d, wd.data(), t, d, kEps);
-  ref::RmsNormBackward(dx.data(), d, false, dw.data(), dy.data(), d, x.data(), d, w.data(),
-                       r.data(), t, d);
-  ref::RmsNormBackward(dxd.data(), d, false, dwd.data(), dyd.data(), d, xd.data(), d, wd.data(),
-                       rd.data(), t, d);
+  ref::RmsNormBackward(dx.data(), d, false, dw.data(), dy.data(), d, x.data(), d, w.data(), r.data(), t, d);
+  ref::RmsNormBackward(dxd.data(), d, false, dwd.data(), dyd.data(), d, xd.data(), d, wd.data(), rd.data(), t, d);
   ExpectClose("y", y, yd, 3e-7);
   ExpectClose("r", r, rd, 3e-7);
   ExpectClose("dx", dx, dxd, 5e-7);
@@ -101,12 +96,9 @@ TEST_F(NormTest, GradientIsTheComplexStep) {
   };
   Doubles y(x.size()), r(static_cast<size_t>(t)), dx(x.size()), dw(w.size());
   ref::RmsNorm(y.data(), d, r.data(), x.data(), d, w.data(), t, d, kEps);
-  ref::RmsNormBackward(dx.data(), d, false, dw.data(), dy.data(), d, x.data(), d, w.data(),
-                       r.data(), t, d);
-  ExpectClose("dx", dx,
-              ComplexGradient([&](const auto& z) { return loss(z, Cast<Complex>(w)); }, x), 1e-14);
-  ExpectClose("dw", dw,
-              ComplexGradient([&](const auto& z) { return loss(Cast<Complex>(x), z); }, w), 1e-14);
+  ref::RmsNormBackward(dx.data(), d, false, dw.data(), dy.data(), d, x.data(), d, w.data(), r.data(), t, d);
+  ExpectClose("dx", dx, ComplexGradient([&](const auto& z) { return loss(z, Cast<Complex>(w)); }, x), 1e-14);
+  ExpectClose("dw", dw, ComplexGradient([&](const auto& z) { return loss(Cast<Complex>(x), z); }, w), 1e-14);
 }
 
 TEST_F(NormTest, ARowOfZerosStaysZero) {
@@ -133,8 +125,7 @@ TEST_F(SwiGluTest, ForwardAndBackwardAreTheDefinitionBitForBit) {
       ref::SwiGlu(h.data(), f, gu.data(), 2 * f, t, f);
       ref::SwiGluBackward(dgu.data(), 2 * f, dh.data(), f, gu.data(), 2 * f, t, f);
       const int64_t padded = RoundUp(f, 32), padded2 = RoundUp(2 * f, 32);
-      Floats h_padded(static_cast<size_t>(t * padded)),
-          dgu_padded(static_cast<size_t>(t * padded2));
+      Floats h_padded(static_cast<size_t>(t * padded)), dgu_padded(static_cast<size_t>(t * padded2));
       for (int64_t row = 0; row < t; ++row) {
         std::copy_n(h.data() + row * f, f, h_padded.data() + row * padded);
         std::copy_n(dgu.data() + row * 2 * f, 2 * f, dgu_padded.data() + row * padded2);
@@ -146,8 +137,7 @@ TEST_F(SwiGluTest, ForwardAndBackwardAreTheDefinitionBitForBit) {
         table->swiglu(hs.data(), hs.ld(), gus.data(), gus.ld(), t, f);
         ExpectBits(what + " h", hs.Packed(), RoundAll(h_padded));
         hs.ExpectUntouched(what);
-        table->swiglu_backward(dgus.data(), dgus.ld(), dhs.data(), dhs.ld(), gus.data(), gus.ld(),
-                               t, f);
+        table->swiglu_backward(dgus.data(), dgus.ld(), dhs.data(), dhs.ld(), gus.data(), gus.ld(), t, f);
         ExpectBits(what + " dgu", dgus.Packed(), RoundAll(dgu_padded));
         dgus.ExpectUntouched(what);
       }
@@ -184,8 +174,7 @@ Floats Angles(int64_t positions, int64_t dim) {
   for (int64_t p = 0; p < positions; ++p) {
     for (int64_t i = 0; i < dim / 2; ++i) {
       const double angle =
-          static_cast<double>(p) *
-          std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(dim));
+          static_cast<double>(p) * std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(dim));
       table[static_cast<size_t>(p * dim + i)] = static_cast<float>(std::cos(angle));
       table[static_cast<size_t>(p * dim + dim / 2 + i)] = static_cast<float>(std::sin(angle));
     }
@@ -204,19 +193,15 @@ TEST_F(RopeTest, IsTheDefinitionBitForBitAndTheInverseUndoesIt) {
           const Floats x = RandomFloats(t * width, 1);
           for (bool inverse : {false, true}) {
             Floats want = x;
-            ref::Rope(want.data(), width, heads, stride, dim, position, cos_sin.data(), t,
-                      interleaved, inverse);
+            ref::Rope(want.data(), width, heads, stride, dim, position, cos_sin.data(), t, interleaved, inverse);
             for (const KernelTable* table : AllTables()) {
-              const std::string what = Shape(table, t, dim) +
-                                       (interleaved ? " interleaved" : " halves") +
-                                       (inverse ? " inverse" : "");
+              const std::string what =
+                  Shape(table, t, dim) + (interleaved ? " interleaved" : " halves") + (inverse ? " inverse" : "");
               Rows<float> xs(t, width, width + 7, x);
-              table->rope(xs.data(), xs.ld(), heads, stride, dim, position, cos_sin.data(), t,
-                          interleaved, inverse);
+              table->rope(xs.data(), xs.ld(), heads, stride, dim, position, cos_sin.data(), t, interleaved, inverse);
               ExpectBits(what, xs.Packed(), want);
               xs.ExpectUntouched(what);
-              table->rope(xs.data(), xs.ld(), heads, stride, dim, position, cos_sin.data(), t,
-                          interleaved, !inverse);
+              table->rope(xs.data(), xs.ld(), heads, stride, dim, position, cos_sin.data(), t, interleaved, !inverse);
               ExpectClose(what + " back", xs.Packed(), x, 3e-7);
             }
           }

@@ -26,8 +26,7 @@ using Doubles = std::vector<double>;
 
 inline std::vector<const KernelTable*> AllTables() {
   std::vector<const KernelTable*> tables;
-  for (const char* const* name = AvailableIsas(); *name != nullptr; ++name)
-    tables.push_back(KernelsFor(*name));
+  for (const char* const* name = AvailableIsas(); *name != nullptr; ++name) tables.push_back(KernelsFor(*name));
   return tables;
 }
 
@@ -79,8 +78,7 @@ class Rows {
   }
   Rows(int64_t t, int64_t width, int64_t ld, const std::vector<T>& packed) : Rows(t, width, ld) {
     for (int64_t row = 0; row < t; ++row) {
-      for (int64_t i = 0; i < width; ++i)
-        (*this)(row, i) = packed[static_cast<size_t>(row * width + i)];
+      for (int64_t i = 0; i < width; ++i) (*this)(row, i) = packed[static_cast<size_t>(row * width + i)];
     }
   }
   T* data() { return data_.data() + kMargin; }
@@ -89,8 +87,7 @@ class Rows {
   // The written columns, packed.
   std::vector<T> Packed() {
     std::vector<T> out;
-    for (int64_t row = 0; row < t_; ++row)
-      out.insert(out.end(), data() + row * ld_, data() + row * ld_ + width_);
+    for (int64_t row = 0; row < t_; ++row) out.insert(out.end(), data() + row * ld_, data() + row * ld_ + width_);
     return out;
   }
   void ExpectUntouched(const std::string& what) {
@@ -105,8 +102,7 @@ class Rows {
 
  private:
   static T Pattern(size_t i) {
-    const uint32_t bits =
-        0x3f000000u + static_cast<uint32_t>(i) * 2654435761u % 0x7fffffu;  // a float in [0.5, 1)
+    const uint32_t bits = 0x3f000000u + static_cast<uint32_t>(i) * 2654435761u % 0x7fffffu;  // a float in [0.5, 1)
     if constexpr (sizeof(T) == sizeof(uint32_t)) {
       return std::bit_cast<T>(bits);
     } else {
@@ -133,8 +129,8 @@ void ExpectBits(const std::string& what, const std::vector<T>& got, const std::v
 
 // |got - want| <= relative · max|want| + absolute, element by element.
 template <class A, class B>
-void ExpectClose(const std::string& what, const std::vector<A>& got, const std::vector<B>& want,
-                 double relative, double absolute = 0) {
+void ExpectClose(const std::string& what, const std::vector<A>& got, const std::vector<B>& want, double relative,
+                 double absolute = 0) {
   ASSERT_EQ(got.size(), want.size()) << what;
   double largest = 0;
   for (const B& x : want) largest = std::fmax(largest, std::fabs(static_cast<double>(x)));

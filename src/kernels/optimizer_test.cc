@@ -41,8 +41,7 @@ TEST_F(ElementwiseTest, ColumnSumAddsRowsInOrder) {
       Floats want = start;
       ref::ColumnSum(want.data(), x.data(), n, t, n);
       for (const KernelTable* table : AllTables()) {
-        const std::string what =
-            std::string(table->isa) + " n=" + std::to_string(n) + " T=" + std::to_string(t);
+        const std::string what = std::string(table->isa) + " n=" + std::to_string(n) + " T=" + std::to_string(t);
         Rows<float> xs(t, n, n + 3, x), out(1, n, n + 1, start);
         table->column_sum(out.data(), xs.data(), xs.ld(), t, n);
         ExpectBits(what, out.Packed(), want);

@@ -13,8 +13,7 @@ using ExpTest = OpTest;
 
 TEST_F(ExpTest, RelativeErrorOverTheWholeRange) {
   double worst = 0;
-  for (uint32_t bits = 0; bits < 0x42b09999u;
-       bits += 211) {  // 0 .. 88.3, and the negatives to -87.3
+  for (uint32_t bits = 0; bits < 0x42b09999u; bits += 211) {  // 0 .. 88.3, and the negatives to -87.3
     for (float x : {std::bit_cast<float>(bits), -std::bit_cast<float>(bits)}) {
       if (x < -87.3f) continue;
       const double want = std::exp(static_cast<double>(x));
@@ -39,13 +38,8 @@ TEST_F(ExpTest, EdgesAreExact) {
 
 // Every table's Exp through the sigmoid of the router's scores, over the whole range.
 TEST_F(ExpTest, EveryTableHasTheSameBits) {
-  const RouteConfig config = {.experts = 16,
-                              .top_k = 1,
-                              .groups = 1,
-                              .topk_group = 1,
-                              .softmax = false,
-                              .normalize = true,
-                              .scale = 1.0f};
+  const RouteConfig config = {
+      .experts = 16, .top_k = 1, .groups = 1, .topk_group = 1, .softmax = false, .normalize = true, .scale = 1.0f};
   Floats logits;
   for (uint32_t bits = 0; bits < 0x42b80000u; bits += 65521) {
     logits.push_back(std::bit_cast<float>(bits));
@@ -70,20 +64,17 @@ struct Outputs {
   Floats logp, lse, entropy;
 };
 template <class S>
-void Define(std::vector<S>* logp, std::vector<S>* lse, std::vector<S>* entropy,
-            const std::vector<S>& logits, const std::vector<int32_t>& target, int64_t t, int64_t v,
-            float inv_temperature) {
+void Define(std::vector<S>* logp, std::vector<S>* lse, std::vector<S>* entropy, const std::vector<S>& logits,
+            const std::vector<int32_t>& target, int64_t t, int64_t v, float inv_temperature) {
   for (std::vector<S>* out : {logp, lse, entropy}) out->resize(static_cast<size_t>(t));
   for (int64_t row = 0; row < t; ++row) {
     const size_t r = static_cast<size_t>(row);
-    ref::LogProb(&(*logp)[r], &(*lse)[r], &(*entropy)[r], logits.data() + row * v, target[r], v,
-                 inv_temperature);
+    ref::LogProb(&(*logp)[r], &(*lse)[r], &(*entropy)[r], logits.data() + row * v, target[r], v, inv_temperature);
   }
 }
 std::vector<int32_t> Targets(int64_t t, int64_t v) {
   std::vector<int32_t> target;
-  for (int64_t row = 0; row < t; ++row)
-    target.push_back(static_cast<int32_t>(row == 0 ? v - 1 : row * 37 % v));
+  for (int64_t row = 0; row < t; ++row) target.push_back(static_cast<int32_t>(row == 0 ? v - 1 : row * 37 % v));
   return target;
 }
 
@@ -101,27 +92,24 @@ TEST_F(LogProbTest, ForwardAndBackwardAreTheDefinitionBitForBit) {
           Floats d(static_cast<size_t>(t * padded));
           for (int64_t row = 0; row < t; ++row) {
             const size_t r = static_cast<size_t>(row);
-            ref::LogProbBackward(d.data() + row * padded, logits.data() + row * v, target[r],
-                                 want.lse[r], g[r], want.entropy[r], with_entropy ? h[r] : 0.0f, v,
-                                 inv_temperature);
+            ref::LogProbBackward(d.data() + row * padded, logits.data() + row * v, target[r], want.lse[r], g[r],
+                                 want.entropy[r], with_entropy ? h[r] : 0.0f, v, inv_temperature);
           }
           for (const KernelTable* table : AllTables()) {
-            const std::string what =
-                std::string(table->isa) + " T=" + std::to_string(t) + " V=" + std::to_string(v);
-            Rows<float> rows(t, v, v + 3, logits), logp(1, t, t + 1), lse(1, t, t + 1),
-                entropy(1, t, t + 1), lse_alone(1, t, t + 1);
-            table->logprob(logp.data(), lse.data(), entropy.data(), rows.data(), rows.ld(),
-                           target.data(), t, v, inv_temperature);
-            table->logprob(nullptr, lse_alone.data(), nullptr, rows.data(), rows.ld(), nullptr, t,
-                           v, inv_temperature);
+            const std::string what = std::string(table->isa) + " T=" + std::to_string(t) + " V=" + std::to_string(v);
+            Rows<float> rows(t, v, v + 3, logits), logp(1, t, t + 1), lse(1, t, t + 1), entropy(1, t, t + 1),
+                lse_alone(1, t, t + 1);
+            table->logprob(logp.data(), lse.data(), entropy.data(), rows.data(), rows.ld(), target.data(), t, v,
+                           inv_temperature);
+            table->logprob(nullptr, lse_alone.data(), nullptr, rows.data(), rows.ld(), nullptr, t, v, inv_temperature);
             ExpectBits(what + " logp", logp.Packed(), want.logp);
             ExpectBits(what + " lse", lse.Packed(), want.lse);
             ExpectBits(what + " lse alone", lse_alone.Packed(), want.lse);
             ExpectBits(what + " entropy", entropy.Packed(), want.entropy);
             Rows<Bf16> ds(t, padded, padded + 32);
-            table->logprob_backward(ds.data(), ds.ld(), rows.data(), rows.ld(), target.data(),
-                                    lse.data(), g.data(), with_entropy ? entropy.data() : nullptr,
-                                    with_entropy ? h.data() : nullptr, t, v, inv_temperature);
+            table->logprob_backward(ds.data(), ds.ld(), rows.data(), rows.ld(), target.data(), lse.data(), g.data(),
+                                    with_entropy ? entropy.data() : nullptr, with_entropy ? h.data() : nullptr, t, v,
+                                    inv_temperature);
             ExpectBits(what + " dlogits", ds.Packed(), RoundAll(d));
             ds.ExpectUntouched(what);
           }
@@ -166,13 +154,12 @@ TEST_F(LogProbTest, GradientIsTheComplexStep) {
 }
 
 TEST_F(LogProbTest, ExtremeLogits) {
-  const float infinity = std::numeric_limits<float>::infinity(),
-              nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
   for (const KernelTable* table : AllTables()) {
     const auto run = [&](Floats logits, int32_t target) {
       Floats out(3);
-      table->logprob(&out[0], &out[1], &out[2], logits.data(), static_cast<int64_t>(logits.size()),
-                     &target, 1, static_cast<int64_t>(logits.size()), 1.0f);
+      table->logprob(&out[0], &out[1], &out[2], logits.data(), static_cast<int64_t>(logits.size()), &target, 1,
+                     static_cast<int64_t>(logits.size()), 1.0f);
       return out;
     };
     Floats far(40, -1e30f);  // one certain token, the others out of reach
@@ -195,9 +182,8 @@ TEST_F(LogProbTest, ExtremeLogits) {
       broken[bad] = infinity;
       EXPECT_TRUE(std::isnan(run(broken, 1)[1])) << table->isa;
     }
-    const float certain =
-        run(Floats{30.0f, 0.0f},
-            0)[0];  // log(1 / (1 + e^-30)) is below a float's step at 1, but not lost to it at 30
+    const float certain = run(Floats{30.0f, 0.0f},
+                              0)[0];  // log(1 / (1 + e^-30)) is below a float's step at 1, but not lost to it at 30
     EXPECT_LE(certain, 0.0f);
     EXPECT_GT(certain, -1e-6f);
   }
@@ -212,8 +198,8 @@ TEST_F(LogProbTest, GradientOfAMaskedTokenIsZeroAndRowsSumToZero) {
     Floats lse(3);
     table->logprob(nullptr, lse.data(), nullptr, logits.data(), v, nullptr, t, v, 1.0f);
     Rows<Bf16> d(t, 64, 64);
-    table->logprob_backward(d.data(), 64, logits.data(), v, target.data(), lse.data(), g.data(),
-                            nullptr, nullptr, t, v, 1.0f);
+    table->logprob_backward(d.data(), 64, logits.data(), v, target.data(), lse.data(), g.data(), nullptr, nullptr, t, v,
+                            1.0f);
     for (int64_t row = 0; row < t; ++row) {
       double sum = 0, size = 0;
       for (int64_t i = 0; i < v; ++i) {
@@ -243,21 +229,19 @@ TEST_F(LogProbTest, MaskedTokensHaveNoGradient) {
   double logp = 0, lse_kept = 0, entropy_kept = 0;
   Doubles want(kept.size());
   const Doubles kept_d = Cast<double>(kept);
-  ref::LogProb(&logp, &lse_kept, &entropy_kept, kept_d.data(), target_kept,
-               static_cast<int64_t>(kept.size()), 1.0f);
-  ref::LogProbBackward<double>(want.data(), kept_d.data(), target_kept, lse_kept, g[0],
-                               entropy_kept, h[0], static_cast<int64_t>(kept.size()), 1.0f);
+  ref::LogProb(&logp, &lse_kept, &entropy_kept, kept_d.data(), target_kept, static_cast<int64_t>(kept.size()), 1.0f);
+  ref::LogProbBackward<double>(want.data(), kept_d.data(), target_kept, lse_kept, g[0], entropy_kept, h[0],
+                               static_cast<int64_t>(kept.size()), 1.0f);
   for (const KernelTable* table : AllTables()) {
     Floats lse(1), entropy(1);
     table->logprob(nullptr, lse.data(), entropy.data(), logits.data(), v, nullptr, 1, v, 1.0f);
     Rows<Bf16> d(1, 64, 64);
-    table->logprob_backward(d.data(), 64, logits.data(), v, &target, lse.data(), g.data(),
-                            entropy.data(), h.data(), 1, v, 1.0f);
+    table->logprob_backward(d.data(), 64, logits.data(), v, &target, lse.data(), g.data(), entropy.data(), h.data(), 1,
+                            v, 1.0f);
     Floats got = WidenAll(d.Packed());
     for (size_t i : masked) EXPECT_EQ(got[i], 0.0f) << table->isa;
     got.resize(static_cast<size_t>(v));
-    for (auto i = masked.rbegin(); i != masked.rend(); ++i)
-      got.erase(got.begin() + static_cast<std::ptrdiff_t>(*i));
+    for (auto i = masked.rbegin(); i != masked.rend(); ++i) got.erase(got.begin() + static_cast<std::ptrdiff_t>(*i));
     ExpectClose(table->isa, got, want, 4e-3);
   }
 }
@@ -272,8 +256,8 @@ TEST_F(LogProbTest, ARowDoesNotKnowItsNeighbours) {
     table->logprob(together.data(), nullptr, nullptr, logits.data(), v, target.data(), t, v, 0.9f);
     for (int64_t row = 0; row < t; ++row) {
       Floats entropy(1);  // asking for more must not change it either
-      table->logprob(&alone[static_cast<size_t>(row)], nullptr, entropy.data(),
-                     logits.data() + row * v, v, &target[static_cast<size_t>(row)], 1, v, 0.9f);
+      table->logprob(&alone[static_cast<size_t>(row)], nullptr, entropy.data(), logits.data() + row * v, v,
+                     &target[static_cast<size_t>(row)], 1, v, 0.9f);
     }
     ExpectBits(table->isa, alone, together);
   }

@@ -35,14 +35,13 @@ namespace {
 
 #if defined(R1_X86)
 bool HasAvx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-         __builtin_cpu_supports("aes") && __builtin_cpu_supports("bmi2");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("aes") &&
+         __builtin_cpu_supports("bmi2");
 }
 
 bool HasAvx512() {
   return HasAvx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512cd");
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
 }
 
 // Tiles need the processor (leaf 7), the system's saving of their state (XCR0 bits 17 and 18) and
@@ -90,8 +89,7 @@ const KernelTable* Default() {
   const char* name = std::getenv("R1_ISA");
   if (name == nullptr || *name == '\0') return Tables().table[Tables().count - 1];
   const KernelTable* table = KernelsFor(name);
-  R1_CHECK(table != nullptr,
-           std::string("R1_ISA=") + name + ": unknown, or this machine cannot run it");
+  R1_CHECK(table != nullptr, std::string("R1_ISA=") + name + ": unknown, or this machine cannot run it");
   return table;
 }
 

@@ -12,8 +12,8 @@ namespace r1 {
 
 namespace {
 
-// Chosen by measurement, docs/log/2026-11-22-mini-v3.md: fine-grained experts of which several are used make the model robust to the noisy
-// updates of reinforcement learning; the prediction module makes the base verify its sums.
+// Chosen by measurement, docs/log/2026-11-22-mini-v3.md: fine-grained experts of which several are used make the model
+// robust to the noisy updates of reinforcement learning; the prediction module makes the base verify its sums.
 ModelConfig MiniV3() {
   ModelConfig c;
   c.kv_lora_rank = 96;
@@ -89,12 +89,15 @@ Result<ModelConfig> ModelPreset(const std::string& name) {
     known += (known.empty() ? "" : ", ") + std::string(p.name);
   }
   const std::string nearest = NearestName(name, ModelPresetNames());
-  return Error{ErrorCode::kUsage, "unknown model preset '" + name + "'" + (nearest.empty() ? "" : "; did you mean '" + nearest + "'?") + " Known: " + known};
+  return Error{ErrorCode::kUsage, "unknown model preset '" + name + "'" +
+                                      (nearest.empty() ? "" : "; did you mean '" + nearest + "'?") +
+                                      " Known: " + known};
 }
 
 Status ValidateModelConfig(const ModelConfig& c, const std::string& where) {
   const auto fail = [&](const std::string& what) -> Status { return Error{ErrorCode::kRefused, where + ": " + what}; };
-  if (c.model_type != "deepseek_v3" && c.model_type != "llama") return fail("model_type '" + c.model_type + "' is not supported (deepseek_v3, llama)");
+  if (c.model_type != "deepseek_v3" && c.model_type != "llama")
+    return fail("model_type '" + c.model_type + "' is not supported (deepseek_v3, llama)");
   const Limit limits[] = {{"vocab_size", c.vocab_size, 1, 1 << 22},
                           {"hidden_size", c.hidden_size, 32, 1 << 16},
                           {"intermediate_size", c.intermediate_size, 16, 1 << 18},
@@ -103,7 +106,9 @@ Status ValidateModelConfig(const ModelConfig& c, const std::string& where) {
                           {"num_attention_heads", c.num_attention_heads, 1, 1024},
                           {"max_position_embeddings", c.max_position_embeddings, 1, 1 << 20}};
   for (const Limit& l : limits) {
-    if (l.value < l.min || l.value > l.max) return fail(std::string(l.name) + " is " + std::to_string(l.value) + "; it must be in " + std::to_string(l.min) + " .. " + std::to_string(l.max));
+    if (l.value < l.min || l.value > l.max)
+      return fail(std::string(l.name) + " is " + std::to_string(l.value) + "; it must be in " + std::to_string(l.min) +
+                  " .. " + std::to_string(l.max));
   }
   if (c.hidden_size % 32 != 0) return fail("hidden_size must be a multiple of 32");
   if (!(c.rms_norm_eps > 0) || !(c.rms_norm_eps < 1)) return fail("rms_norm_eps must be in (0, 1)");
@@ -118,24 +123,34 @@ Status ValidateModelConfig(const ModelConfig& c, const std::string& where) {
                          {"n_routed_experts", c.n_routed_experts, 0, kernels::kMaxExperts},
                          {"n_shared_experts", c.n_shared_experts, 0, 64}};
     for (const Limit& l : mla) {
-      if (l.value < l.min || l.value > l.max) return fail(std::string(l.name) + " is " + std::to_string(l.value) + "; it must be in " + std::to_string(l.min) + " .. " + std::to_string(l.max));
+      if (l.value < l.min || l.value > l.max)
+        return fail(std::string(l.name) + " is " + std::to_string(l.value) + "; it must be in " +
+                    std::to_string(l.min) + " .. " + std::to_string(l.max));
     }
     if (c.qk_rope_head_dim % 2 != 0) return fail("qk_rope_head_dim must be even");
     if (c.v_head_dim % 16 != 0) return fail("v_head_dim must be a multiple of 16");
     if (c.n_routed_experts > 0) {
-      if (c.moe_intermediate_size < 16 || c.moe_intermediate_size > (1 << 18)) return fail("moe_intermediate_size must be in 16 .. 262144");
+      if (c.moe_intermediate_size < 16 || c.moe_intermediate_size > (1 << 18))
+        return fail("moe_intermediate_size must be in 16 .. 262144");
       if (c.n_group < 1 || c.n_routed_experts % c.n_group != 0) return fail("n_group must divide n_routed_experts");
       if (c.topk_group < 1 || c.topk_group > c.n_group) return fail("topk_group must be in 1 .. n_group");
       const int64_t reachable = c.topk_group * (c.n_routed_experts / c.n_group);
-      if (c.num_experts_per_tok < 1 || c.num_experts_per_tok > reachable) return fail("num_experts_per_tok must be in 1 .. " + std::to_string(reachable) + " (experts of topk_group groups)");
-      if (c.scoring_func != "sigmoid" && c.scoring_func != "softmax") return fail("scoring_func '" + c.scoring_func + "' is not supported (sigmoid, softmax)");
-      if (c.scoring_func == "sigmoid" && c.n_group > 1 && c.n_routed_experts / c.n_group < 2) return fail("a group needs at least 2 experts (its score is the sum of its two best)");
-      if (!(c.routed_scaling_factor > 0) || !std::isfinite(c.routed_scaling_factor)) return fail("routed_scaling_factor must be positive");
+      if (c.num_experts_per_tok < 1 || c.num_experts_per_tok > reachable)
+        return fail("num_experts_per_tok must be in 1 .. " + std::to_string(reachable) +
+                    " (experts of topk_group groups)");
+      if (c.scoring_func != "sigmoid" && c.scoring_func != "softmax")
+        return fail("scoring_func '" + c.scoring_func + "' is not supported (sigmoid, softmax)");
+      if (c.scoring_func == "sigmoid" && c.n_group > 1 && c.n_routed_experts / c.n_group < 2)
+        return fail("a group needs at least 2 experts (its score is the sum of its two best)");
+      if (!(c.routed_scaling_factor > 0) || !std::isfinite(c.routed_scaling_factor))
+        return fail("routed_scaling_factor must be positive");
     }
   } else {
     if (c.num_nextn_predict_layers != 0) return fail("num_nextn_predict_layers needs model_type deepseek_v3");
-    if (c.num_key_value_heads < 1 || c.num_attention_heads % c.num_key_value_heads != 0) return fail("num_key_value_heads must divide num_attention_heads");
-    if (c.head_dim < 16 || c.head_dim > 4096 || c.head_dim % 16 != 0) return fail("head_dim must be a multiple of 16 up to 4096");
+    if (c.num_key_value_heads < 1 || c.num_attention_heads % c.num_key_value_heads != 0)
+      return fail("num_key_value_heads must divide num_attention_heads");
+    if (c.head_dim < 16 || c.head_dim > 4096 || c.head_dim % 16 != 0)
+      return fail("head_dim must be a multiple of 16 up to 4096");
   }
   return {};
 }
@@ -157,8 +172,10 @@ std::string ModelConfigToJson(const ModelConfig& config) {
     for (const char* key : {"num_key_value_heads", "head_dim"}) j.erase(key);
     j["num_key_value_heads"] = config.num_attention_heads;
   } else {
-    for (const char* key : {"moe_intermediate_size", "num_nextn_predict_layers", "first_k_dense_replace", "q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim",
-                            "n_routed_experts", "n_shared_experts", "num_experts_per_tok", "n_group", "topk_group", "norm_topk_prob", "scoring_func", "routed_scaling_factor"}) {
+    for (const char* key :
+         {"moe_intermediate_size", "num_nextn_predict_layers", "first_k_dense_replace", "q_lora_rank", "kv_lora_rank",
+          "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "n_routed_experts", "n_shared_experts",
+          "num_experts_per_tok", "n_group", "topk_group", "norm_topk_prob", "scoring_func", "routed_scaling_factor"}) {
       j.erase(key);
     }
   }
@@ -173,7 +190,9 @@ Result<ModelConfig> ModelConfigFromJson(const std::string& text, const std::stri
   for (const Field& field : CollectFields(c)) {
     if (!j.contains(field.name) || j[field.name].is_null()) continue;
     const nlohmann::json& value = j[field.name];
-    const auto wrong = [&](const char* want) { return Error{ErrorCode::kBadInput, where + ": '" + field.name + "' must be " + want}; };
+    const auto wrong = [&](const char* want) {
+      return Error{ErrorCode::kBadInput, where + ": '" + field.name + "' must be " + want};
+    };
     if (auto* const* b = std::get_if<bool*>(&field.value)) {
       if (!value.is_boolean()) return wrong("true or false");
       **b = value.get<bool>();
@@ -190,33 +209,41 @@ Result<ModelConfig> ModelConfigFromJson(const std::string& text, const std::stri
   }
   if (j.contains("q_lora_rank") && j["q_lora_rank"].is_null()) c.q_lora_rank = 0;
   const auto present = [&](const char* key) { return j.contains(key) && !j[key].is_null(); };
-  const auto refuse = [&](const char* key) { return Error{ErrorCode::kRefused, where + ": '" + key + "' is set to a value that this version does not support"}; };
+  const auto refuse = [&](const char* key) {
+    return Error{ErrorCode::kRefused, where + ": '" + key + "' is set to a value that this version does not support"};
+  };
   // Absent or null is as good as the value that this program computes with.
-  const std::pair<const char*, nlohmann::json> fixed[] = {{"attention_bias", false}, {"mlp_bias", false}, {"hidden_act", "silu"}, {"use_sliding_window", false}};
+  const std::pair<const char*, nlohmann::json> fixed[] = {
+      {"attention_bias", false}, {"mlp_bias", false}, {"hidden_act", "silu"}, {"use_sliding_window", false}};
   for (const auto& [key, value] : fixed) {
     if (present(key) && j[key] != value) return refuse(key);
   }
   if (present("rope_scaling")) return refuse("rope_scaling");
   if (present("rope_parameters")) {  // the newer spelling of rope_theta and rope_scaling
     const nlohmann::json& rope = j["rope_parameters"];
-    if (!rope.is_object() || (rope.contains("rope_type") && rope["rope_type"] != "default")) return refuse("rope_parameters");
+    if (!rope.is_object() || (rope.contains("rope_type") && rope["rope_type"] != "default"))
+      return refuse("rope_parameters");
     if (rope.contains("rope_theta") && !rope["rope_theta"].is_number()) return refuse("rope_parameters");
     if (rope.contains("rope_theta")) c.rope_theta = rope["rope_theta"].get<double>();
   }
   if (c.is_mla()) {
     if (present("rope_interleave") && j["rope_interleave"] != true) return refuse("rope_interleave");
     if (present("moe_layer_freq") && j["moe_layer_freq"] != 1) return refuse("moe_layer_freq");
-    if (c.scoring_func == "sigmoid" && present("topk_method") && j["topk_method"] != "noaux_tc") return refuse("topk_method");
+    if (c.scoring_func == "sigmoid" && present("topk_method") && j["topk_method"] != "noaux_tc")
+      return refuse("topk_method");
   }
   // The tensors' shapes do not tell these, and the defaults of this program are not those of the files.
   std::vector<const char*> needed = {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"};
-  if (c.is_mla() && c.n_routed_experts > 0) needed.insert(needed.end(), {"n_routed_experts", "num_experts_per_tok", "n_group", "topk_group", "routed_scaling_factor"});
+  if (c.is_mla() && c.n_routed_experts > 0)
+    needed.insert(needed.end(),
+                  {"n_routed_experts", "num_experts_per_tok", "n_group", "topk_group", "routed_scaling_factor"});
   for (const char* key : needed) {
     if (!present(key)) return Error{ErrorCode::kBadInput, where + ": no " + key};
   }
   if (!present("rms_norm_eps")) c.rms_norm_eps = 1e-6;
   if (!c.is_mla() && !present("num_key_value_heads")) c.num_key_value_heads = c.num_attention_heads;
-  if (!c.is_mla() && !present("head_dim") && c.num_attention_heads > 0) c.head_dim = c.hidden_size / c.num_attention_heads;
+  if (!c.is_mla() && !present("head_dim") && c.num_attention_heads > 0)
+    c.head_dim = c.hidden_size / c.num_attention_heads;
   R1_TRY(ValidateModelConfig(c, where));
   return c;
 }

@@ -1,5 +1,6 @@
-// What a model is: pure data, with the field names of Hugging Face config.json. Two kinds: "deepseek_v3" (latent attention, routed
-// experts after the first dense layers, multi-token prediction) and "llama" (grouped-query attention, dense). Facts: DeepSeek-V3 report.
+// What a model is: pure data, with the field names of Hugging Face config.json. Two kinds: "deepseek_v3" (latent
+// attention, routed experts after the first dense layers, multi-token prediction) and "llama" (grouped-query attention,
+// dense). Facts: DeepSeek-V3 report.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +49,8 @@ struct ModelConfig {
     v("intermediate_size", intermediate_size, "width of a dense FFN");
     v("moe_intermediate_size", moe_intermediate_size, "width of one expert");
     v("num_hidden_layers", num_hidden_layers, "layers of the main model");
-    v("num_nextn_predict_layers", num_nextn_predict_layers, "multi-token prediction modules (0 or 1), used as a training loss");
+    v("num_nextn_predict_layers", num_nextn_predict_layers,
+      "multi-token prediction modules (0 or 1), used as a training loss");
     v("first_k_dense_replace", first_k_dense_replace, "first layers with a dense FFN instead of experts");
     v("num_attention_heads", num_attention_heads, "query heads");
     v("num_key_value_heads", num_key_value_heads, "key-value heads (llama)");
@@ -86,7 +88,8 @@ Status ValidateModelConfig(const ModelConfig& config, const std::string& where);
 Result<ModelConfig> ModelPreset(const std::string& name);
 std::vector<std::string> ModelPresetNames();
 
-// Hugging Face config.json text, and back. Fields that this program does not know are refused when they change the arithmetic.
+// Hugging Face config.json text, and back. Fields that this program does not know are refused when they change the
+// arithmetic.
 std::string ModelConfigToJson(const ModelConfig& config);
 Result<ModelConfig> ModelConfigFromJson(const std::string& text, const std::string& where);
 

@@ -21,15 +21,18 @@ std::vector<int64_t> ShapeOf(const ParamSpec& spec) {
 
 }  // namespace
 
-Status WriteFlat(const std::string& path, const ParamList& params, const std::vector<std::pair<std::string, const float*>>& vectors) {
+Status WriteFlat(const std::string& path, const ParamList& params,
+                 const std::vector<std::pair<std::string, const float*>>& vectors) {
   std::vector<TensorToStore> tensors;
   for (const auto& [prefix, data] : vectors) {
-    for (const ParamSpec& spec : params.specs) tensors.push_back({prefix + spec.name, StoredType::kF32, ShapeOf(spec), data + spec.offset});
+    for (const ParamSpec& spec : params.specs)
+      tensors.push_back({prefix + spec.name, StoredType::kF32, ShapeOf(spec), data + spec.offset});
   }
   return WriteSafetensors(path, tensors, {{"format", "pt"}});
 }
 
-Status ReadFlat(const std::string& path, const ParamList& params, const std::vector<std::pair<std::string, float*>>& vectors) {
+Status ReadFlat(const std::string& path, const ParamList& params,
+                const std::vector<std::pair<std::string, float*>>& vectors) {
   R1_ASSIGN(const SafetensorsFile file, SafetensorsFile::Open(path));
   std::set<std::string> wanted;
   for (const auto& [prefix, data] : vectors) {
@@ -37,11 +40,13 @@ Status ReadFlat(const std::string& path, const ParamList& params, const std::vec
       R1_ASSIGN(const StoredTensor* tensor, file.Get(prefix + spec.name, StoredType::kF32, ShapeOf(spec)));
       std::memcpy(data + spec.offset, tensor->data, static_cast<size_t>(tensor->bytes));
       wanted.insert(prefix + spec.name);
-      if (const int64_t bad = CountNonFinite(*tensor); bad > 0) LogWarn(path + ": tensor '" + tensor->name + "' has " + std::to_string(bad) + " values that are not finite");
+      if (const int64_t bad = CountNonFinite(*tensor); bad > 0)
+        LogWarn(path + ": tensor '" + tensor->name + "' has " + std::to_string(bad) + " values that are not finite");
     }
   }
   for (const StoredTensor& tensor : file.tensors()) {
-    if (!wanted.contains(tensor.name)) return Error{ErrorCode::kBadInput, path + ": tensor '" + tensor.name + "' does not belong to this model"};
+    if (!wanted.contains(tensor.name))
+      return Error{ErrorCode::kBadInput, path + ": tensor '" + tensor.name + "' does not belong to this model"};
   }
   return file.CheckIntact();
 }
@@ -56,7 +61,9 @@ Status WriteModelFiles(const std::string& folder, const Model& model, int32_t be
   return WriteFlat(JoinPath(folder, "model.safetensors"), model.params(), {{"", model.data()}});
 }
 
-Status ReadWeights(const std::string& folder, Model& model) { return ReadFlat(JoinPath(folder, "model.safetensors"), model.params(), {{"", model.data()}}); }
+Status ReadWeights(const std::string& folder, Model& model) {
+  return ReadFlat(JoinPath(folder, "model.safetensors"), model.params(), {{"", model.data()}});
+}
 
 Result<Model> LoadModel(const std::string& folder, bool for_training, ThreadPool& pool) {
   const std::string path = JoinPath(folder, "config.json");
@@ -65,7 +72,9 @@ Result<Model> LoadModel(const std::string& folder, bool for_training, ThreadPool
   // Sizes from a file are not trusted with memory before the weights are known to be there.
   const int64_t bytes = ListParams(config).total * static_cast<int64_t>(sizeof(float));
   R1_ASSIGN(const int64_t stored, FileSize(JoinPath(folder, "model.safetensors")));
-  if (stored < bytes / 2) return Error{ErrorCode::kBadInput, JoinPath(folder, "model.safetensors") + ": " + BytesText(stored) + ", but " + path + " describes a model of " + BytesText(bytes)};
+  if (stored < bytes / 2)
+    return Error{ErrorCode::kBadInput, JoinPath(folder, "model.safetensors") + ": " + BytesText(stored) + ", but " +
+                                           path + " describes a model of " + BytesText(bytes)};
   Model model(config, for_training);
   R1_TRY(ReadWeights(folder, model));
   model.Pack(pool);

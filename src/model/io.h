@@ -1,4 +1,5 @@
-// Models on disk: a folder with stock Hugging Face files (config.json, model.safetensors with F32 tensors, generation_config.json).
+// Models on disk: a folder with stock Hugging Face files (config.json, model.safetensors with F32 tensors,
+// generation_config.json).
 #pragma once
 
 #include <string>
@@ -13,8 +14,11 @@ Status WriteModelFiles(const std::string& folder, const Model& model, int32_t be
 // Checks names, shapes and types of every parameter; a tensor too many or too few is an error that names it.
 Status ReadWeights(const std::string& folder, Model& model);
 Result<Model> LoadModel(const std::string& folder, bool for_training, ThreadPool& pool);
-// A flat vector laid out as the model's parameters (Adam moments, a reference policy), one tensor a parameter with the prefix.
-Status WriteFlat(const std::string& path, const ParamList& params, const std::vector<std::pair<std::string, const float*>>& vectors);
-Status ReadFlat(const std::string& path, const ParamList& params, const std::vector<std::pair<std::string, float*>>& vectors);
+// A flat vector laid out as the model's parameters (Adam moments, a reference policy), one tensor a parameter with the
+// prefix.
+Status WriteFlat(const std::string& path, const ParamList& params,
+                 const std::vector<std::pair<std::string, const float*>>& vectors);
+Status ReadFlat(const std::string& path, const ParamList& params,
+                const std::vector<std::pair<std::string, float*>>& vectors);
 
 }  // namespace r1

@@ -10,7 +10,8 @@ namespace r1 {
 
 using kernels::RoundUp;
 
-// ---- cache ----------------------------------------------------------------------------------------------------------------
+// ---- cache
+// ----------------------------------------------------------------------------------------------------------------
 
 KvCache::KvCache(const ModelConfig& config, int64_t slots, int64_t positions)
     : slots_(slots),
@@ -22,8 +23,9 @@ KvCache::KvCache(const ModelConfig& config, int64_t slots, int64_t positions)
       data_(slots * layers_ * heads_ * pages_ * page_) {}
 
 int64_t KvCache::BytesPerSlot(const ModelConfig& config, int64_t positions) {
-  return config.num_hidden_layers * config.kv_heads() * RoundUp(positions, kernels::kPagePositions) / kernels::kPagePositions *
-         kernels::PageElements(config.qk_dim(), config.v_dim()) * static_cast<int64_t>(sizeof(Bf16));
+  return config.num_hidden_layers * config.kv_heads() * RoundUp(positions, kernels::kPagePositions) /
+         kernels::kPagePositions * kernels::PageElements(config.qk_dim(), config.v_dim()) *
+         static_cast<int64_t>(sizeof(Bf16));
 }
 
 KvLayer KvCache::Layer(int64_t layer) const {
@@ -33,15 +35,19 @@ KvLayer KvCache::Layer(int64_t layer) const {
 }
 
 void KvCache::Copy(int64_t from, int64_t to, int64_t positions) {
-  const int64_t used = RoundUp(positions, kernels::kPagePositions) / kernels::kPagePositions * page_, all = pages_ * page_, slot = layers_ * heads_ * all;
+  const int64_t used = RoundUp(positions, kernels::kPagePositions) / kernels::kPagePositions * page_,
+                all = pages_ * page_, slot = layers_ * heads_ * all;
   for (int64_t i = 0; i < layers_ * heads_; ++i) {
-    std::memcpy(static_cast<void*>(data_.data() + to * slot + i * all), data_.data() + from * slot + i * all, static_cast<size_t>(used) * sizeof(Bf16));
+    std::memcpy(static_cast<void*>(data_.data() + to * slot + i * all), data_.data() + from * slot + i * all,
+                static_cast<size_t>(used) * sizeof(Bf16));
   }
 }
 
-// ---- building -------------------------------------------------------------------------------------------------------------
+// ---- building
+// -------------------------------------------------------------------------------------------------------------
 
-Model::Model(const ModelConfig& config, bool for_training) : config_(config), list_(ListParams(config)), for_training_(for_training) {
+Model::Model(const ModelConfig& config, bool for_training)
+    : config_(config), list_(ListParams(config)), for_training_(for_training) {
   R1_CHECK(ValidateModelConfig(config, "model").ok(), "invalid model config");
   params_ = AlignedBuffer<float>(list_.total);
 
@@ -49,7 +55,8 @@ Model::Model(const ModelConfig& config, bool for_training) : config_(config), li
   cos_sin_ = AlignedBuffer<float>(config.max_position_embeddings * rope_dim);
   for (int64_t p = 0; p < config.max_position_embeddings; ++p) {
     for (int64_t i = 0; i < rope_dim / 2; ++i) {
-      const double angle = static_cast<double>(p) * std::pow(config.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(rope_dim));
+      const double angle = static_cast<double>(p) *
+                           std::pow(config.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(rope_dim));
       cos_sin_.data()[p * rope_dim + i] = static_cast<float>(std::cos(angle));
       cos_sin_.data()[p * rope_dim + rope_dim / 2 + i] = static_cast<float>(std::sin(angle));
     }
@@ -62,7 +69,12 @@ Model::Model(const ModelConfig& config, bool for_training) : config_(config), li
             .interleaved = config.is_mla(),
             .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(config.qk_dim()))),
             .cos_sin = cos_sin_.data()};
-  route_ = {config.n_routed_experts, config.num_experts_per_tok, config.n_group, config.topk_group, config.scoring_func == "softmax", config.norm_topk_prob,
+  route_ = {config.n_routed_experts,
+            config.num_experts_per_tok,
+            config.n_group,
+            config.topk_group,
+            config.scoring_func == "softmax",
+            config.norm_topk_prob,
             static_cast<float>(config.routed_scaling_factor)};
 
   embed_ = Bind("model.embed_tokens.weight", config.vocab_size, config.hidden_size, config.tie_word_embeddings);
@@ -93,7 +105,9 @@ Model::Model(const ModelConfig& config, bool for_training) : config_(config), li
     }
   };
   const auto resolve_layer = [&](Layer& layer) {
-    for (Weight* w : {&layer.attn_in, &layer.q_b, &layer.kv_b, &layer.o, &layer.gate_up, &layer.down, &layer.shared_gate_up, &layer.shared_down}) resolve(*w);
+    for (Weight* w : {&layer.attn_in, &layer.q_b, &layer.kv_b, &layer.o, &layer.gate_up, &layer.down,
+                      &layer.shared_gate_up, &layer.shared_down})
+      resolve(*w);
     for (Weight& w : layer.expert_gate_up) resolve(w);
     for (Weight& w : layer.expert_down) resolve(w);
   };
@@ -140,7 +154,8 @@ void Model::BindLayer(int64_t index, Layer& layer) {
   if (c.is_mla()) {
     const bool latent = c.q_lora_rank > 0;
     const int64_t q_rows = latent ? c.q_lora_rank : h * c.qk_dim();
-    layer.attn_in = Bind(a + (latent ? "q_a_proj.weight" : "q_proj.weight"), q_rows + c.kv_lora_rank + c.qk_rope_head_dim, d);
+    layer.attn_in =
+        Bind(a + (latent ? "q_a_proj.weight" : "q_proj.weight"), q_rows + c.kv_lora_rank + c.qk_rope_head_dim, d);
     if (latent) {
       layer.q_norm = BindVector(a + "q_a_layernorm.weight");
       layer.q_b = Bind(a + "q_b_proj.weight", h * c.qk_dim(), c.q_lora_rank);
@@ -182,7 +197,9 @@ void Model::Init(uint64_t seed) {
     float* w = params_.data() + spec.offset;
     Rng rng(seed, Stream::kInit, i);
     for (int64_t j = 0; j < spec.count(); ++j) {
-      w[j] = spec.kind == ParamKind::kMatrix ? static_cast<float>(rng.Normal() * spec.init_std) : spec.kind == ParamKind::kNorm ? 1.0f : 0.0f;
+      w[j] = spec.kind == ParamKind::kMatrix ? static_cast<float>(rng.Normal() * spec.init_std)
+             : spec.kind == ParamKind::kNorm ? 1.0f
+                                             : 0.0f;
     }
   }
 }
@@ -212,9 +229,11 @@ void Model::UpdateRouterBias(const std::vector<int64_t>& load, double gamma) {
   }
 }
 
-// ---- forward --------------------------------------------------------------------------------------------------------------
+// ---- forward
+// --------------------------------------------------------------------------------------------------------------
 
-Var* Model::Block(Context& ctx, const Layer& layer, int64_t index, Var* x, const Batch& batch, const KvCache* cache, RoutingStats* stats) const {
+Var* Model::Block(Context& ctx, const Layer& layer, int64_t index, Var* x, const Batch& batch, const KvCache* cache,
+                  RoutingStats* stats) const {
   const ModelConfig& c = config_;
   const float eps = static_cast<float>(c.rms_norm_eps);
   Var* in = MatMul(ctx, RmsNorm(ctx, x, layer.input_norm, eps), layer.attn_in);
@@ -250,14 +269,17 @@ Var* Model::Block(Context& ctx, const Layer& layer, int64_t index, Var* x, const
 
 Var* Model::Forward(Context& ctx, const Batch& batch, const KvCache* cache, RoutingStats* stats) const {
   for (const Segment& s : batch.segments) {
-    R1_CHECK(s.first_position + s.rows <= config_.max_position_embeddings, "sequence longer than max_position_embeddings");
+    R1_CHECK(s.first_position + s.rows <= config_.max_position_embeddings,
+             "sequence longer than max_position_embeddings");
   }
   Var* x = Embed(ctx, embed_, batch.token_T, batch.t);
-  for (size_t i = 0; i < layers_.size(); ++i) x = Block(ctx, *layers_[i], static_cast<int64_t>(i), x, batch, cache, stats);
+  for (size_t i = 0; i < layers_.size(); ++i)
+    x = Block(ctx, *layers_[i], static_cast<int64_t>(i), x, batch, cache, stats);
   return RmsNorm(ctx, x, final_norm_, static_cast<float>(config_.rms_norm_eps));
 }
 
-Var* Model::ForwardMtp(Context& ctx, const Batch& batch, Var* hidden, const int32_t* next_token_T, RoutingStats* stats) const {
+Var* Model::ForwardMtp(Context& ctx, const Batch& batch, Var* hidden, const int32_t* next_token_T,
+                       RoutingStats* stats) const {
   R1_CHECK(mtp_ != nullptr, "the model has no prediction module");
   const float eps = static_cast<float>(config_.rms_norm_eps);
   // Published weights expect the embedding's half first.

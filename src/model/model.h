@@ -1,5 +1,6 @@
-// The language model: parameters in one flat float vector, packed bf16 copies for the products, and one forward that serves
-// training (recording), scoring and sampling (with a cache). Shapes and names: model/params.h. Structure: DeepSeek-V3 report sec. 2.
+// The language model: parameters in one flat float vector, packed bf16 copies for the products, and one forward that
+// serves training (recording), scoring and sampling (with a cache). Shapes and names: model/params.h. Structure:
+// DeepSeek-V3 report sec. 2.
 #pragma once
 
 #include <memory>
@@ -14,7 +15,8 @@
 
 namespace r1 {
 
-// A batch of token rows made of segments (autograd/ops.h). token_T, position_T and segments must outlive the context's step.
+// A batch of token rows made of segments (autograd/ops.h). token_T, position_T and segments must outlive the context's
+// step.
 struct Batch {
   const int32_t* token_T = nullptr;
   const int32_t* position_T = nullptr;
@@ -40,7 +42,7 @@ class KvCache {
 
 // Expert load and balance loss of one forward pass, added over calls.
 struct RoutingStats {
-  std::vector<int64_t> load;    // [layers (with prediction modules), E]
+  std::vector<int64_t> load;  // [layers (with prediction modules), E]
   float balance_loss = 0;
   float balance_alpha = 0;
   float balance_scale = 1;
@@ -64,11 +66,14 @@ class Model {
 
   // bf16 [T, D] after the final norm. cache may be null (each segment is then a whole sequence).
   Var* Forward(Context& ctx, const Batch& batch, const KvCache* cache, RoutingStats* stats) const;
-  // Prediction module on the output of Forward: rows i with a next token t_{i+1}; next_token_T[i] is that token. bf16 [T, D] before the head.
-  Var* ForwardMtp(Context& ctx, const Batch& batch, Var* hidden, const int32_t* next_token_T, RoutingStats* stats) const;
+  // Prediction module on the output of Forward: rows i with a next token t_{i+1}; next_token_T[i] is that token. bf16
+  // [T, D] before the head.
+  Var* ForwardMtp(Context& ctx, const Batch& batch, Var* hidden, const int32_t* next_token_T,
+                  RoutingStats* stats) const;
   const Weight& head() const { return head_; }
 
-  // b += gamma * sign(mean load - load) for every expert of every MoE layer (aux-loss-free balancing). load as in RoutingStats.
+  // b += gamma * sign(mean load - load) for every expert of every MoE layer (aux-loss-free balancing). load as in
+  // RoutingStats.
   void UpdateRouterBias(const std::vector<int64_t>& load, double gamma);
 
  private:
@@ -85,11 +90,13 @@ class Model {
     Weight eh;
     Layer layer;
   };
-  // The matrix that starts at a parameter and may span the next ones. product: it multiplies (is packed), else it is only looked up.
+  // The matrix that starts at a parameter and may span the next ones. product: it multiplies (is packed), else it is
+  // only looked up.
   Weight Bind(const std::string& first, int64_t rows, int64_t cols, bool product = true);
   VectorWeight BindVector(const std::string& name);
   void BindLayer(int64_t index, Layer& layer);
-  Var* Block(Context& ctx, const Layer& layer, int64_t index, Var* x, const Batch& batch, const KvCache* cache, RoutingStats* stats) const;
+  Var* Block(Context& ctx, const Layer& layer, int64_t index, Var* x, const Batch& batch, const KvCache* cache,
+             RoutingStats* stats) const;
 
   ModelConfig config_;
   ParamList list_;

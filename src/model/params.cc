@@ -14,12 +14,23 @@ class Builder {
 
   // Scaled as 1/sqrt(fan_in); matrices that write to the residual stream are further divided by sqrt(2 layers).
   void Matrix(const std::string& name, int64_t rows, int64_t cols, bool to_residual = false, bool expert = false) {
-    const double std = 1.0 / std::sqrt(static_cast<double>(cols)) / (to_residual ? std::sqrt(2.0 * static_cast<double>(c_.num_hidden_layers)) : 1.0);
+    const double std = 1.0 / std::sqrt(static_cast<double>(cols)) /
+                       (to_residual ? std::sqrt(2.0 * static_cast<double>(c_.num_hidden_layers)) : 1.0);
     Put({name, rows, cols, ParamKind::kMatrix, std, 0, expert});
   }
-  void MatrixStd(const std::string& name, int64_t rows, int64_t cols, double std) { Put({name, rows, cols, ParamKind::kMatrix, std, 0, false}); }
-  void Norm(const std::string& name, int64_t d) { Group(); Put({name, 1, d, ParamKind::kNorm, 0, 0, false}); Group(); }
-  void RouterBias(const std::string& name, int64_t e) { Group(); Put({name, 1, e, ParamKind::kRouterBias, 0, 0, false}); Group(); }
+  void MatrixStd(const std::string& name, int64_t rows, int64_t cols, double std) {
+    Put({name, rows, cols, ParamKind::kMatrix, std, 0, false});
+  }
+  void Norm(const std::string& name, int64_t d) {
+    Group();
+    Put({name, 1, d, ParamKind::kNorm, 0, 0, false});
+    Group();
+  }
+  void RouterBias(const std::string& name, int64_t e) {
+    Group();
+    Put({name, 1, e, ParamKind::kRouterBias, 0, 0, false});
+    Group();
+  }
   void Group() { list_.total = kernels::RoundUp(list_.total, 16); }
 
   void Ffn(const std::string& p, int64_t width, bool expert = false) {
@@ -65,7 +76,8 @@ class Builder {
     }
     MatrixStd(p + "mlp.gate.weight", c_.n_routed_experts, d, 1.0 / std::sqrt(static_cast<double>(d)));
     RouterBias(p + "mlp.gate.e_score_correction_bias", c_.n_routed_experts);
-    for (int64_t e = 0; e < c_.n_routed_experts; ++e) Ffn(p + "mlp.experts." + std::to_string(e) + ".", c_.moe_intermediate_size, true);
+    for (int64_t e = 0; e < c_.n_routed_experts; ++e)
+      Ffn(p + "mlp.experts." + std::to_string(e) + ".", c_.moe_intermediate_size, true);
     if (c_.n_shared_experts > 0) Ffn(p + "mlp.shared_experts.", c_.n_shared_experts * c_.moe_intermediate_size);
   }
 
@@ -114,7 +126,9 @@ ParamList ListParams(const ModelConfig& config) { return Builder(config).Build()
 ParamCounts CountParams(const ModelConfig& config) {
   ParamCounts n;
   const std::string mtp = "model.layers." + std::to_string(config.num_hidden_layers) + ".";
-  const double share = config.n_routed_experts > 0 ? static_cast<double>(config.num_experts_per_tok) / static_cast<double>(config.n_routed_experts) : 0;
+  const double share = config.n_routed_experts > 0 ? static_cast<double>(config.num_experts_per_tok) /
+                                                         static_cast<double>(config.n_routed_experts)
+                                                   : 0;
   double active = 0, matmul = 0;
   for (const ParamSpec& spec : ListParams(config).specs) {
     const double used = static_cast<double>(spec.count()) * (spec.expert ? share : 1.0);

@@ -44,8 +44,7 @@ class KnownModels : public testing::Test {
     return c;
   }
   // Trains on the replies to the first held-out problems until it knows them.
-  static void LearnByHeart(Model& model, ThreadPool& pool,
-                           const std::vector<std::string>& replies) {
+  static void LearnByHeart(Model& model, ThreadPool& pool, const std::vector<std::string>& replies) {
     OptimizerConfig optimizer;
     optimizer.learning_rate = 5e-3;
     optimizer.lr_scheduler_type = "constant";
@@ -87,10 +86,9 @@ class KnownModels : public testing::Test {
               c = p.nums[static_cast<size_t>(t[2])];
     const bool zh = p.chinese;
     const auto word = [&](Word w) { return " " + std::string(WordText(w, zh)); };
-    return "<think>" + word(Word::kTry) + " " + std::to_string(a) + " + " + std::to_string(b) +
-           " = " + std::to_string(a + b) + " + " + std::to_string(c) + " = " +
-           std::to_string(a + b + c) + word(Word::kYes) + word(Word::kSo) + " </think> <answer>" +
-           Numbers(p, triple) + " </answer><|end|>";
+    return "<think>" + word(Word::kTry) + " " + std::to_string(a) + " + " + std::to_string(b) + " = " +
+           std::to_string(a + b) + " + " + std::to_string(c) + " = " + std::to_string(a + b + c) + word(Word::kYes) +
+           word(Word::kSo) + " </think> <answer>" + Numbers(p, triple) + " </answer><|end|>";
   }
   static Tokenizer* tokenizer_;
 };
@@ -100,8 +98,7 @@ TEST_F(KnownModels, AModelThatKnowsTheAnswersScoresFull) {
   ThreadPool pool(2);
   Model model = Fresh(pool);
   std::vector<std::string> replies;
-  for (uint64_t i = 0; i < 4; ++i)
-    replies.push_back(SearchReply(HeldOutProblem(i), SolvingTriple(HeldOutProblem(i))));
+  for (uint64_t i = 0; i < 4; ++i) replies.push_back(SearchReply(HeldOutProblem(i), SolvingTriple(HeldOutProblem(i))));
   LearnByHeart(model, pool, replies);
   EvalConfig config = Small();
   config.temperature = 0;
@@ -125,8 +122,7 @@ TEST_F(KnownModels, AModelThatKnowsTheAnswersScoresFull) {
   ASSERT_EQ(e.traces.size(), 3u);
   EXPECT_TRUE(e.traces[2].correct);
   double length = 0;
-  for (const std::string& reply : replies)
-    length += static_cast<double>(tokenizer_->Encode(reply).size()) / 4;
+  for (const std::string& reply : replies) length += static_cast<double>(tokenizer_->Encode(reply).size()) / 4;
   EXPECT_DOUBLE_EQ(e.mean_tokens, length);
   EXPECT_EQ(e.tokens, static_cast<int64_t>(length * 4 * 16 + 0.5));
   EXPECT_EQ(e.general, -1);

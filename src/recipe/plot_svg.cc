@@ -10,20 +10,16 @@
 namespace r1 {
 namespace {
 
-constexpr double kWidth = 900, kAccuracyHeight = 330, kSmallHeight = 240, kGap = 24, kMargin = 14,
-                 kTitle = 22;
+constexpr double kWidth = 900, kAccuracyHeight = 330, kSmallHeight = 240, kGap = 24, kMargin = 14, kTitle = 22;
 
 // A chart as a nested <svg> at (x, y) under its title. Empty charts give "".
-std::string Placed(Chart chart, const char* title, double x, double y, double width,
-                   double height) {
+std::string Placed(Chart chart, const char* title, double x, double y, double width, double height) {
   chart.width = width;
   chart.height = height;
-  const std::string svg =
-      ChartSvg(chart, fmt::format("x=\"{:.0f}\" y=\"{:.0f}\" width=\"{:.0f}\" height=\"{:.0f}\"", x,
-                                  y + kTitle, width, height));
+  const std::string svg = ChartSvg(
+      chart, fmt::format("x=\"{:.0f}\" y=\"{:.0f}\" width=\"{:.0f}\" height=\"{:.0f}\"", x, y + kTitle, width, height));
   if (svg.empty()) return "";
-  return fmt::format("<text class=\"head\" x=\"{:.0f}\" y=\"{:.0f}\">{}</text>", x + 2, y + 14,
-                     EscapeHtml(title)) +
+  return fmt::format("<text class=\"head\" x=\"{:.0f}\" y=\"{:.0f}\">{}</text>", x + 2, y + 14, EscapeHtml(title)) +
          svg;
 }
 
@@ -39,16 +35,13 @@ Result<std::string> RenderCurvesSvg(const std::vector<std::string>& run_dirs) {
   const double half = (kWidth - 2 * kMargin - kGap) / 2;
   const double second = kMargin + kTitle + kAccuracyHeight + kGap / 2;
   const double height = second + kTitle + kSmallHeight + kMargin;
-  const std::string body = Placed(AccuracyChart(runs, XAxis::kSteps), "Accuracy", kMargin, kMargin,
-                                  kWidth - 2 * kMargin, kAccuracyHeight) +
-                           Placed(LengthChart(runs, XAxis::kSteps), "Reply length", kMargin, second,
-                                  half, kSmallHeight) +
-                           Placed(LanguageChart(runs, XAxis::kSteps), "Language",
-                                  kMargin + half + kGap, second, half, kSmallHeight);
+  const std::string body =
+      Placed(AccuracyChart(runs, XAxis::kSteps), "Accuracy", kMargin, kMargin, kWidth - 2 * kMargin, kAccuracyHeight) +
+      Placed(LengthChart(runs, XAxis::kSteps), "Reply length", kMargin, second, half, kSmallHeight) +
+      Placed(LanguageChart(runs, XAxis::kSteps), "Language", kMargin + half + kGap, second, half, kSmallHeight);
   if (body.empty()) {
-    return Error{
-        ErrorCode::kBadInput,
-        "these runs log neither accuracy nor length nor language: there is no curve to draw"};
+    return Error{ErrorCode::kBadInput,
+                 "these runs log neither accuracy nor length nor language: there is no curve to draw"};
   }
   return fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" "

@@ -22,7 +22,9 @@ Error Bad(const std::string& where, const std::string& what) { return Error{Erro
 // A name that is a folder and a prefix of settings.
 bool GoodName(const std::string& name) {
   return !name.empty() && name.size() <= 64 && name != "model" && name != "tokenizer" &&
-         std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; });
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+         });
 }
 
 Result<std::string> TakeString(nlohmann::ordered_json& table, const char* key, const std::string& where) {
@@ -36,13 +38,16 @@ Result<std::string> TakeString(nlohmann::ordered_json& table, const char* key, c
 // Better refused now than when the stages before it are done.
 Status ValidatePositions(const RecipeStage& stage, int64_t positions, const std::string& at) {
   if (positions < kWorldPositions) {
-    return Error{ErrorCode::kRefused, at + ": model.max_position_embeddings is " + std::to_string(positions) + ", but the world's texts need " + std::to_string(kWorldPositions)};
+    return Error{ErrorCode::kRefused, at + ": model.max_position_embeddings is " + std::to_string(positions) +
+                                          ", but the world's texts need " + std::to_string(kWorldPositions)};
   }
   int64_t reply = 0;
   if (const auto* p = std::get_if<RlConfig>(&stage.settings)) reply = p->max_completion_length;
   if (const auto* p = std::get_if<EvalConfig>(&stage.settings)) reply = p->max_completion_length;
   if (reply <= positions - kPromptPositions) return {};
-  return Error{ErrorCode::kRefused, at + ": max_completion_length is " + std::to_string(reply) + "; with its prompt it does not fit in model.max_position_embeddings, " + std::to_string(positions)};
+  return Error{ErrorCode::kRefused, at + ": max_completion_length is " + std::to_string(reply) +
+                                        "; with its prompt it does not fit in model.max_position_embeddings, " +
+                                        std::to_string(positions)};
 }
 
 Status Validate(Recipe& r, const std::string& where) {
@@ -50,11 +55,13 @@ Status Validate(Recipe& r, const std::string& where) {
   if (model.vocab_size == 0) model.vocab_size = 32;  // from the tokenizer later
   R1_TRY(ValidateModelConfig(model, where + ": [model]"));
   if (r.seed < 0) return Error{ErrorCode::kRefused, where + ": seed must not be negative"};
-  if (r.tokenizer_documents < 100 || r.tokenizer_documents > 10'000'000) return Error{ErrorCode::kRefused, where + ": tokenizer.documents must be in 100 .. 10000000"};
+  if (r.tokenizer_documents < 100 || r.tokenizer_documents > 10'000'000)
+    return Error{ErrorCode::kRefused, where + ": tokenizer.documents must be in 100 .. 10000000"};
   std::set<std::string> seen, own;  // own: stages whose model is that of this recipe
   for (const auto& stage : r.stages) {
     const std::string at = where + ": stage '" + stage->name + "'";
-    if (stage->kind == "pretrain" && !stage->model.empty()) return Bad(at, "a pretrain stage starts from random weights and takes no 'model'");
+    if (stage->kind == "pretrain" && !stage->model.empty())
+      return Bad(at, "a pretrain stage starts from random weights and takes no 'model'");
     if (stage->kind != "pretrain" && !seen.contains(stage->model) && !IsDir(stage->model)) {
       return Bad(at, "its model '" + stage->model + "' is neither an earlier stage nor a folder");
     }
@@ -89,7 +96,8 @@ FieldList RecipeFields(Recipe& recipe) {
   return list;
 }
 
-Result<Recipe> ParseRecipe(const std::string& toml, const std::string& where, const std::vector<std::pair<std::string, std::string>>& overrides) {
+Result<Recipe> ParseRecipe(const std::string& toml, const std::string& where,
+                           const std::vector<std::pair<std::string, std::string>>& overrides) {
   R1_ASSIGN(nlohmann::ordered_json table, ParseToml(toml, where));
   Recipe r;
   for (const char* key : {"model", "tokenizer"}) {
@@ -115,7 +123,8 @@ Result<Recipe> ParseRecipe(const std::string& toml, const std::string& where, co
       R1_ASSIGN(stage->name, TakeString(t, "name", at));
       R1_ASSIGN(stage->kind, TakeString(t, "kind", at));
       R1_ASSIGN(stage->model, TakeString(t, "model", at));
-      if (!GoodName(stage->name)) return Bad(at, "needs a name of letters, digits, '-' and '_' (not 'model' or 'tokenizer')");
+      if (!GoodName(stage->name))
+        return Bad(at, "needs a name of letters, digits, '-' and '_' (not 'model' or 'tokenizer')");
       std::string plain = stage->name;  // '-' and '_' are the same in the names of settings
       std::replace(plain.begin(), plain.end(), '-', '_');
       if (!names.insert(plain).second) return Bad(at, "the name '" + stage->name + "' is used twice");
@@ -169,7 +178,8 @@ std::string RecipeToToml(Recipe& recipe) {
 std::string ShapingText(RecipeStage& stage) {
   FieldList shaping;
   for (const Field& f : StageFields(stage)) {
-    if (std::find(std::begin(kNotShaping), std::end(kNotShaping), f.name) == std::end(kNotShaping)) shaping.push_back(f);
+    if (std::find(std::begin(kNotShaping), std::end(kNotShaping), f.name) == std::end(kNotShaping))
+      shaping.push_back(f);
   }
   return stage.kind + "\n" + FieldsText(shaping);
 }

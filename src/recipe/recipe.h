@@ -5,8 +5,9 @@
 //   [[stage]]                   name = "pretrain", kind = "pretrain", settings...
 //   [[stage]]                   name = "zero", kind = "rl", model = "pretrain", settings...
 //   [[stage]]                   name = "eval_zero", kind = "eval", model = "zero", settings...
-// Kinds: pretrain (train/pretrain.h), rl (rl/config.h), eval (eval/world_eval.h). A stage's model is the name of an earlier stage or a
-// model folder. On the command line a stage's settings have its name as prefix: --zero.max_steps 100.
+// Kinds: pretrain (train/pretrain.h), rl (rl/config.h), eval (eval/world_eval.h). A stage's model is the name of an
+// earlier stage or a model folder. On the command line a stage's settings have its name as prefix: --zero.max_steps
+// 100.
 #pragma once
 
 #include <memory>
@@ -24,8 +25,8 @@ namespace r1 {
 
 struct RecipeStage {
   std::string name;
-  std::string kind;    // pretrain, rl, eval
-  std::string model;   // input stage or folder; empty for pretrain
+  std::string kind;   // pretrain, rl, eval
+  std::string model;  // input stage or folder; empty for pretrain
   std::variant<PretrainConfig, RlConfig, EvalConfig> settings;
 };
 
@@ -38,9 +39,10 @@ struct Recipe {
   std::vector<std::unique_ptr<RecipeStage>> stages;
 };
 
-// overrides: (dotted key, text) from the command line, applied after the file; "model.preset" chooses the preset that the other model fields
-// start from. Unknown keys, wrong types and impossible values are errors that name file and key.
-Result<Recipe> ParseRecipe(const std::string& toml, const std::string& where, const std::vector<std::pair<std::string, std::string>>& overrides);
+// overrides: (dotted key, text) from the command line, applied after the file; "model.preset" chooses the preset that
+// the other model fields start from. Unknown keys, wrong types and impossible values are errors that name file and key.
+Result<Recipe> ParseRecipe(const std::string& toml, const std::string& where,
+                           const std::vector<std::pair<std::string, std::string>>& overrides);
 Result<Recipe> LoadRecipe(const std::string& path, const std::vector<std::pair<std::string, std::string>>& overrides);
 
 // Every setting with its dotted name; pointers into the recipe.

@@ -28,8 +28,7 @@ Result<std::string> RenderReport(const std::vector<std::string>& run_dirs) {
     for (size_t j = 0; j < runs.size(); ++j) {
       if (i == j || runs[i].name != runs[j].name) continue;
       for (size_t k = 0; k < runs.size(); ++k) {
-        if (k != i && runs[k].name == runs[i].name)
-          runs[k].name += " (" + BaseName(runs[k].folder) + ")";
+        if (k != i && runs[k].name == runs[i].name) runs[k].name += " (" + BaseName(runs[k].folder) + ")";
       }
       runs[i].name += " (" + BaseName(runs[i].folder) + ")";
       break;

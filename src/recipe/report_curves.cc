@@ -49,8 +49,7 @@ const std::vector<Panel>& RlPanels() {
       {.title = "Reply length",
        .caption = "Mean over the step's replies.",
        .y_label = "tokens per reply",
-       .metrics = {{"completions/mean_length", "whole reply"},
-                   {"think/mean_tokens", "thinking only"}}},
+       .metrics = {{"completions/mean_length", "whole reply"}, {"think/mean_tokens", "thinking only"}}},
       {.title = "Reflection",
        .caption = "Share of replies that stop and reconsider (wait, 等等).",
        .y_label = "replies with reflection, %",
@@ -69,8 +68,7 @@ const std::vector<Panel>& RlPanels() {
        .y_max = 1,
        .metrics = {{"language/mixed", "mixed replies"}, {"language/consistency", "consistency"}}},
       {.title = "Reward",
-       .caption =
-           "Mean over the step's replies, and the mean of the standard deviations within groups.",
+       .caption = "Mean over the step's replies, and the mean of the standard deviations within groups.",
        .y_label = "reward",
        .metrics = {{"reward", "mean reward"}, {"reward_std", "spread in a group"}}},
       {.title = "Format",
@@ -88,8 +86,7 @@ const std::vector<Panel>& RlPanels() {
        .y_label = "nats per token",
        .metrics = {{"kl", "KL"}}},
       {.title = "Clipping",
-       .caption =
-           "Replies cut at the length limit, and tokens whose probability ratio was clipped.",
+       .caption = "Replies cut at the length limit, and tokens whose probability ratio was clipped.",
        .y_label = "share, %",
        .unit = AxisUnit::kPercent,
        .metrics = {{"completions/clipped_ratio", "cut replies"},
@@ -212,8 +209,7 @@ Points PointsOf(const RunData& run, const StageLog& log, const Metric& metric) {
 
 bool HasTokens(const Points& points) {
   for (size_t i = 0; i < points.tokens.size(); ++i) {
-    if (std::isnan(points.tokens[i]) || (i > 0 && points.tokens[i] < points.tokens[i - 1]))
-      return false;
+    if (std::isnan(points.tokens[i]) || (i > 0 && points.tokens[i] < points.tokens[i - 1])) return false;
   }
   return !points.tokens.empty();
 }
@@ -228,8 +224,7 @@ bool HasValue(const Points& points, bool nonzero) {
                      [&](double v) { return !std::isnan(v) && (v != 0 || !nonzero); });
 }
 
-std::vector<DrawnCurve> CurvesOf(const std::vector<RunData>& runs, const Panel& panel,
-                                 Phase phase) {
+std::vector<DrawnCurve> CurvesOf(const std::vector<RunData>& runs, const Panel& panel, Phase phase) {
   std::vector<DrawnCurve> drawn;
   size_t style = 0;  // of the metric, counting those that any run has
   for (const Metric& metric : panel.metrics) {
@@ -243,8 +238,7 @@ std::vector<DrawnCurve> CurvesOf(const std::vector<RunData>& runs, const Panel& 
       any = true;
       const bool many = runs.size() > 1;
       curve.style.label =
-          many ? runs[r].name + (panel.metrics.size() > 1 ? ": " + std::string(metric.label) : "")
-               : metric.label;
+          many ? runs[r].name + (panel.metrics.size() > 1 ? ": " + std::string(metric.label) : "") : metric.label;
       curve.style.kind = metric.kind;
       curve.style.color = static_cast<int>((many ? r : style) % 6);
       curve.style.dash = static_cast<int>(std::min<size_t>(style, 2));
@@ -255,12 +249,10 @@ std::vector<DrawnCurve> CurvesOf(const std::vector<RunData>& runs, const Panel& 
   return drawn;
 }
 
-Chart ChartOf(const std::vector<RunData>& runs, const Panel& panel,
-              const std::vector<DrawnCurve>& drawn, Phase phase, XAxis axis) {
+Chart ChartOf(const std::vector<RunData>& runs, const Panel& panel, const std::vector<DrawnCurve>& drawn, Phase phase,
+              XAxis axis) {
   Chart chart;
-  chart.x_label = axis == XAxis::kTokens ? "tokens"
-                  : phase == Phase::kRl  ? "RL step"
-                                         : "pretraining step";
+  chart.x_label = axis == XAxis::kTokens ? "tokens" : phase == Phase::kRl ? "RL step" : "pretraining step";
   chart.y_label = panel.y_label;
   chart.unit = panel.unit;
   chart.from_zero = panel.from_zero;
@@ -271,10 +263,9 @@ Chart ChartOf(const std::vector<RunData>& runs, const Panel& panel,
     Curve out = curve.style;
     out.x = axis == XAxis::kTokens ? curve.points.tokens : curve.points.step;
     out.y = curve.points.y;
-    const double last =
-        *std::find_if(out.y.rbegin(), out.y.rend(), [](double v) { return !std::isnan(v); });
-    chart.label += "; " + out.label + " ends at " +
-                   (panel.unit == AxisUnit::kPercent ? PercentText(last) : CompactText(last));
+    const double last = *std::find_if(out.y.rbegin(), out.y.rend(), [](double v) { return !std::isnan(v); });
+    chart.label +=
+        "; " + out.label + " ends at " + (panel.unit == AxisUnit::kPercent ? PercentText(last) : CompactText(last));
     chart.curves.push_back(std::move(out));
   }
   if (!panel.base_lines) return chart;
@@ -282,18 +273,16 @@ Chart ChartOf(const std::vector<RunData>& runs, const Panel& panel,
     std::vector<std::pair<size_t, double>> values;  // run, value
     for (size_t r = 0; r < runs.size(); ++r) {
       const StageEval* base = runs[r].FindEval("base");
-      if (base != nullptr && !std::isnan(base->Get(metric)))
-        values.emplace_back(r, base->Get(metric));
+      if (base != nullptr && !std::isnan(base->Get(metric))) values.emplace_back(r, base->Get(metric));
     }
-    const bool one = std::all_of(values.begin(), values.end(),
-                                 [&](const auto& v) { return v.second == values[0].second; });
+    const bool one =
+        std::all_of(values.begin(), values.end(), [&](const auto& v) { return v.second == values[0].second; });
     if (one && !values.empty()) values.resize(1);  // runs from one base share the line
     for (const auto& [r, value] : values) {
       const std::string who = one ? "base, " : runs[r].name + " base, ";
-      chart.references.push_back(
-          {.label = who + "majority of " + (metric + 5) + ": " + PercentText(value),
-           .y = value,
-           .color = one ? -1 : static_cast<int>(r % 6)});
+      chart.references.push_back({.label = who + "majority of " + (metric + 5) + ": " + PercentText(value),
+                                  .y = value,
+                                  .color = one ? -1 : static_cast<int>(r % 6)});
     }
   }
   return chart;
@@ -305,11 +294,10 @@ nlohmann::json NumbersJson(const std::vector<double>& values, const std::vector<
     if (std::isnan(values[i])) {
       out.push_back(nullptr);
     } else {
-      const double scale = std::pow(
-          10,
-          5 - std::ceil(std::log10(std::abs(values[i]) + 1e-300)));  // 5 digits are plenty to read
-      const double rounded =
-          values[i] == 0 || scale < 1 ? values[i] : std::round(values[i] * scale) / scale;
+      const double scale =
+          std::pow(10,
+                   5 - std::ceil(std::log10(std::abs(values[i]) + 1e-300)));  // 5 digits are plenty to read
+      const double rounded = values[i] == 0 || scale < 1 ? values[i] : std::round(values[i] * scale) / scale;
       out.push_back(rounded);
     }
   }
@@ -326,8 +314,7 @@ std::string ReadOutJson(const Panel& panel, const std::vector<DrawnCurve>& drawn
                             {"step", NumbersJson(curve.points.step, keep)},
                             {"y", NumbersJson(curve.points.y, keep)}};
     if (HasTokens(curve.points)) entry["tokens"] = NumbersJson(curve.points.tokens, keep);
-    const size_t window =
-        curve.style.kind == CurveKind::kSmoothed ? SmoothingWindow(curve.points.y.size()) : 1;
+    const size_t window = curve.style.kind == CurveKind::kSmoothed ? SmoothingWindow(curve.points.y.size()) : 1;
     if (window > 1) entry["mean"] = NumbersJson(MovingAverage(curve.points.y, window), keep);
     curves.push_back(std::move(entry));
   }
@@ -347,8 +334,7 @@ std::string SmoothingNote(const std::vector<DrawnCurve>& drawn) {
     high = std::max(high, window);
   }
   if (high == 0) return "";
-  const std::string steps =
-      low == high ? std::to_string(high) : std::to_string(low) + " to " + std::to_string(high);
+  const std::string steps = low == high ? std::to_string(high) : std::to_string(low) + " to " + std::to_string(high);
   return "Strong line: moving average over " + steps + " steps; faint: every step.";
 }
 
@@ -374,12 +360,10 @@ std::string Figure(const std::vector<RunData>& runs, const Panel& panel, Phase p
     }
   }
   std::string caption = panel.caption;
-  if (const std::string note = SmoothingNote(drawn); !note.empty())
-    caption += (caption.empty() ? "" : " ") + note;
-  return std::string("<figure class=\"chart") + (hero ? " hero" : "") + "\"><h3>" +
-         EscapeHtml(panel.title) + "</h3>" + plots + "<figcaption>" + EscapeHtml(caption) +
-         "</figcaption><script type=\"application/json\">" + ReadOutJson(panel, drawn, phase) +
-         "</script></figure>";
+  if (const std::string note = SmoothingNote(drawn); !note.empty()) caption += (caption.empty() ? "" : " ") + note;
+  return std::string("<figure class=\"chart") + (hero ? " hero" : "") + "\"><h3>" + EscapeHtml(panel.title) + "</h3>" +
+         plots + "<figcaption>" + EscapeHtml(caption) + "</figcaption><script type=\"application/json\">" +
+         ReadOutJson(panel, drawn, phase) + "</script></figure>";
 }
 
 Chart SharedChart(const std::vector<RunData>& runs, const char* title, XAxis axis) {
@@ -392,24 +376,16 @@ Chart SharedChart(const std::vector<RunData>& runs, const char* title, XAxis axi
 
 }  // namespace
 
-Chart AccuracyChart(const std::vector<RunData>& runs, XAxis axis) {
-  return SharedChart(runs, "Accuracy", axis);
-}
-Chart LengthChart(const std::vector<RunData>& runs, XAxis axis) {
-  return SharedChart(runs, "Reply length", axis);
-}
-Chart LanguageChart(const std::vector<RunData>& runs, XAxis axis) {
-  return SharedChart(runs, "Language", axis);
-}
+Chart AccuracyChart(const std::vector<RunData>& runs, XAxis axis) { return SharedChart(runs, "Accuracy", axis); }
+Chart LengthChart(const std::vector<RunData>& runs, XAxis axis) { return SharedChart(runs, "Reply length", axis); }
+Chart LanguageChart(const std::vector<RunData>& runs, XAxis axis) { return SharedChart(runs, "Language", axis); }
 
 std::string CurvesSection(const std::vector<RunData>& runs) {
   std::string figures;
   for (const Panel& panel : RlPanels())
-    figures += Figure(runs, panel, Phase::kRl,
-                      figures.empty() && std::string_view(panel.title) == "Accuracy");
+    figures += Figure(runs, panel, Phase::kRl, figures.empty() && std::string_view(panel.title) == "Accuracy");
   std::string pretrain;
-  for (const Panel& panel : PretrainPanels())
-    pretrain += Figure(runs, panel, Phase::kPretrain, false);
+  for (const Panel& panel : PretrainPanels()) pretrain += Figure(runs, panel, Phase::kPretrain, false);
   if (figures.empty() && pretrain.empty()) return "";
   std::string out =
       "<section id=\"curves\"><h2>Curves</h2><div class=\"axes\">"
@@ -418,10 +394,8 @@ std::string CurvesSection(const std::vector<RunData>& runs) {
       "<input type=\"radio\" name=\"axis\" id=\"axis-tokens\"><label for=\"axis-tokens\">against "
       "tokens</label>";
   if (!figures.empty())
-    out += "<h3 class=\"phase\">Reinforcement learning</h3><div class=\"charts\">" + figures +
-           "</div>";
-  if (!pretrain.empty())
-    out += "<h3 class=\"phase\">Pretraining</h3><div class=\"charts\">" + pretrain + "</div>";
+    out += "<h3 class=\"phase\">Reinforcement learning</h3><div class=\"charts\">" + figures + "</div>";
+  if (!pretrain.empty()) out += "<h3 class=\"phase\">Pretraining</h3><div class=\"charts\">" + pretrain + "</div>";
   return out + "</div></section>";
 }
 

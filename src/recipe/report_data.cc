@@ -58,8 +58,7 @@ Status ReadJsonLines(const std::string& path, std::vector<std::string>* notes, s
 // Typed members. Get* want the member; Optional* take its absence (or null) and leave the default.
 Status GetNumber(const json& object, const char* key, const std::string& where, double* out) {
   const auto it = object.find(key);
-  if (it == object.end() || !it->is_number())
-    return Malformed(where, "\"" + std::string(key) + "\" must be a number");
+  if (it == object.end() || !it->is_number()) return Malformed(where, "\"" + std::string(key) + "\" must be a number");
   *out = it->get<double>();
   return {};
 }
@@ -82,14 +81,12 @@ Status OptionalCount(const json& object, const char* key, const std::string& whe
 
 Status GetText(const json& object, const char* key, const std::string& where, std::string* out) {
   const auto it = object.find(key);
-  if (it == object.end() || !it->is_string())
-    return Malformed(where, "\"" + std::string(key) + "\" must be a text");
+  if (it == object.end() || !it->is_string()) return Malformed(where, "\"" + std::string(key) + "\" must be a text");
   *out = it->get<std::string>();
   return {};
 }
 
-Status OptionalText(const json& object, const char* key, const std::string& where,
-                    std::string* out) {
+Status OptionalText(const json& object, const char* key, const std::string& where, std::string* out) {
   const auto it = object.find(key);
   if (it == object.end() || it->is_null()) return {};
   return GetText(object, key, where, out);
@@ -141,19 +138,17 @@ Status ReadEval(const json& stage, const std::string& where, RunData* run) {
   R1_TRY(GetText(stage, "name", where, &eval.name));
   const auto values = stage.find("eval");
   if (values == stage.end() || values->is_null()) return {};
-  if (!values->is_object())
-    return Malformed(where, "\"eval\" of stage " + Quote(eval.name) + " must be an object");
+  if (!values->is_object()) return Malformed(where, "\"eval\" of stage " + Quote(eval.name) + " must be an object");
   for (const auto& [key, value] : values->items()) {
     if (value.is_number()) eval.values[key] = value.get<double>();
   }
-  for (const char* share :
-       {"pass@1", "cons@16", "cons@64", "pass@16", "format", "truncated", "reflection", "mixed",
-        "language", "think_share", "think_accuracy", "first_try_right", "sums_right", "general",
-        "verifier_yes_given_wrong", "verifier_yes_given_right"}) {
+  for (const char* share : {"pass@1", "cons@16", "cons@64", "pass@16", "format", "truncated", "reflection", "mixed",
+                            "language", "think_share", "think_accuracy", "first_try_right", "sums_right", "general",
+                            "verifier_yes_given_wrong", "verifier_yes_given_right"}) {
     const double value = eval.Get(share);
     if (!std::isnan(value) && (value < 0 || value > 1)) {
-      return Malformed(where, "\"" + std::string(share) + "\" of stage " + Quote(eval.name) +
-                                  " must lie between 0 and 1");
+      return Malformed(where,
+                       "\"" + std::string(share) + "\" of stage " + Quote(eval.name) + " must lie between 0 and 1");
     }
   }
   run->evals.push_back(std::move(eval));
@@ -164,8 +159,7 @@ Status ReadNumberTable(const json& object, const char* key, const std::string& w
                        std::vector<std::pair<std::string, double>>* out) {
   const auto table = object.find(key);
   if (table == object.end() || table->is_null()) return {};
-  if (!table->is_object())
-    return Malformed(where, "\"" + std::string(key) + "\" must be an object");
+  if (!table->is_object()) return Malformed(where, "\"" + std::string(key) + "\" must be an object");
   for (const auto& [name, value] : table->items()) {
     if (value.is_null()) continue;
     if (!value.is_number())
@@ -199,23 +193,18 @@ Status ReadResults(const std::string& path, RunData* run) {
   }
   R1_TRY(ReadNumberTable(object, "times", path, &run->times));
   R1_TRY(ReadNumberTable(object, "tokens", path, &run->tokens));
-  for (auto* table :
-       {&run->times, &run->tokens}) {  // JSON keeps no order: the first stage first, sums last
-    std::stable_sort(table->begin(), table->end(), [](const auto& a, const auto& b) {
-      return TableRank(a.first) < TableRank(b.first);
-    });
+  for (auto* table : {&run->times, &run->tokens}) {  // JSON keeps no order: the first stage first, sums last
+    std::stable_sort(table->begin(), table->end(),
+                     [](const auto& a, const auto& b) { return TableRank(a.first) < TableRank(b.first); });
   }
   return {};
 }
 
-void Flatten(const json& value, const std::string& name,
-             std::vector<std::pair<std::string, std::string>>* out) {
+void Flatten(const json& value, const std::string& name, std::vector<std::pair<std::string, std::string>>* out) {
   if (value.is_object() && !value.empty()) {
-    for (const auto& [key, inner] : value.items())
-      Flatten(inner, name.empty() ? key : name + "." + key, out);
+    for (const auto& [key, inner] : value.items()) Flatten(inner, name.empty() ? key : name + "." + key, out);
   } else if (value.is_array() && !value.empty()) {
-    for (size_t i = 0; i < value.size(); ++i)
-      Flatten(value[i], name + "[" + std::to_string(i) + "]", out);
+    for (size_t i = 0; i < value.size(); ++i) Flatten(value[i], name + "[" + std::to_string(i) + "]", out);
   } else {
     out->emplace_back(name, value.is_string() ? value.get<std::string>() : ToLineText(value));
   }
@@ -240,23 +229,22 @@ Status ReadLineage(const std::string& folder, RunData* run) {
 }
 
 Status ReadTraces(const std::string& path, RunData* run, std::vector<Trace>* out) {
-  return ReadJsonLines(
-      path, &run->notes, kMaxTraces, [&](const json& object, const std::string& where) -> Status {
-        Trace trace;
-        const auto problem = object.find("problem");
-        if (problem != object.end())
-          trace.problem = problem->is_string() ? problem->get<std::string>() : ToLineText(*problem);
-        R1_TRY(GetText(object, "prompt", where, &trace.prompt));
-        R1_TRY(GetText(object, "completion", where, &trace.completion));
-        const auto correct = object.find("correct");
-        if (correct == object.end() || !(correct->is_boolean() || correct->is_number())) {
-          return Malformed(where, "\"correct\" must be true or false");
-        }
-        trace.correct = correct->is_boolean() ? correct->get<bool>() : correct->get<double>() != 0;
-        R1_TRY(OptionalCount(object, "tokens", where, &trace.tokens));
-        out->push_back(std::move(trace));
-        return {};
-      });
+  return ReadJsonLines(path, &run->notes, kMaxTraces, [&](const json& object, const std::string& where) -> Status {
+    Trace trace;
+    const auto problem = object.find("problem");
+    if (problem != object.end())
+      trace.problem = problem->is_string() ? problem->get<std::string>() : ToLineText(*problem);
+    R1_TRY(GetText(object, "prompt", where, &trace.prompt));
+    R1_TRY(GetText(object, "completion", where, &trace.completion));
+    const auto correct = object.find("correct");
+    if (correct == object.end() || !(correct->is_boolean() || correct->is_number())) {
+      return Malformed(where, "\"correct\" must be true or false");
+    }
+    trace.correct = correct->is_boolean() ? correct->get<bool>() : correct->get<double>() != 0;
+    R1_TRY(OptionalCount(object, "tokens", where, &trace.tokens));
+    out->push_back(std::move(trace));
+    return {};
+  });
 }
 
 Status ReadSample(const json& object, const std::string& where, CompletionSample* sample) {
@@ -351,8 +339,8 @@ const StageLog* RunData::PretrainStage() const {
 
 Result<RunData> ReadRunData(const std::string& folder) {
   if (!IsDir(folder)) {
-    return Error{ErrorCode::kUnavailable, "there is no run folder " + Quote(folder) +
-                                              "; give the folder that 'r1 run' wrote"};
+    return Error{ErrorCode::kUnavailable,
+                 "there is no run folder " + Quote(folder) + "; give the folder that 'r1 run' wrote"};
   }
   RunData run;
   run.folder = folder;
@@ -374,26 +362,21 @@ Result<RunData> ReadRunData(const std::string& folder) {
     if (const std::string completions = JoinPath(inner, "completions"); IsDir(completions)) {
       R1_TRY(ReadCompletions(completions, name, &run));
     }
-    if (const std::string traces = JoinPath(inner, "traces.jsonl");
-        name.rfind("eval_", 0) == 0 && Exists(traces)) {
+    if (const std::string traces = JoinPath(inner, "traces.jsonl"); name.rfind("eval_", 0) == 0 && Exists(traces)) {
       R1_TRY(ReadTraces(traces, &run, &run.traces[name.substr(5)]));
     }
   }
-  std::stable_sort(run.stages.begin(), run.stages.end(), [](const StageLog& a, const StageLog& b) {
-    return StageRank(a) < StageRank(b);
-  });
+  std::stable_sort(run.stages.begin(), run.stages.end(),
+                   [](const StageLog& a, const StageLog& b) { return StageRank(a) < StageRank(b); });
   if (run.stages.empty() && run.evals.empty() && run.traces.empty()) {
-    return Error{
-        ErrorCode::kBadInput,
-        "nothing to report in " + Quote(folder) +
-            ": neither results.json nor a STAGE/metrics.jsonl nor eval_*/traces.jsonl is there"};
+    return Error{ErrorCode::kBadInput,
+                 "nothing to report in " + Quote(folder) +
+                     ": neither results.json nor a STAGE/metrics.jsonl nor eval_*/traces.jsonl is there"};
   }
   if (run.RlStage() == nullptr)
-    run.notes.push_back(BaseName(run.folder) +
-                        ": no stage logs a reward, so there are no RL curves for this run.");
+    run.notes.push_back(BaseName(run.folder) + ": no stage logs a reward, so there are no RL curves for this run.");
   if (run.traces.empty())
-    run.notes.push_back(BaseName(run.folder) +
-                        ": no eval_*/traces.jsonl, so there are no evaluation traces to read.");
+    run.notes.push_back(BaseName(run.folder) + ": no eval_*/traces.jsonl, so there are no evaluation traces to read.");
   // Notes stand on a page that may be passed on: paths in them start at the run folder.
   const std::string prefix = run.folder + "/", shown = BaseName(run.folder) + "/";
   for (std::string& note : run.notes) {

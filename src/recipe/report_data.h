@@ -32,8 +32,7 @@ struct StageLog {
   std::string name;
   std::vector<double> step;
   std::map<std::string, std::vector<double>, std::less<>> columns;
-  const std::vector<double>* Find(
-      std::string_view metric) const;  // nullptr if no row has a number for it
+  const std::vector<double>* Find(std::string_view metric) const;  // nullptr if no row has a number for it
 };
 
 struct StageEval {
@@ -74,20 +73,19 @@ struct RunData {
   std::string name;    // results.json's, else the folder's
   int64_t seed = -1;   // -1: unknown
   std::string preset;
-  std::vector<StageEval> evals;                        // base first
-  std::vector<std::pair<std::string, double>> times;   // seconds
-  std::vector<std::pair<std::string, double>> tokens;  // counts
-  std::vector<StageLog> stages;                        // in the order of the recipe as far as known
+  std::vector<StageEval> evals;                                   // base first
+  std::vector<std::pair<std::string, double>> times;              // seconds
+  std::vector<std::pair<std::string, double>> tokens;             // counts
+  std::vector<StageLog> stages;                                   // in the order of the recipe as far as known
   std::map<std::string, std::vector<Trace>, std::less<>> traces;  // by evaluation: "base", "zero"
   std::vector<StepCompletions> completions;                       // a few steps, first to last
-  std::vector<std::pair<std::string, std::string>>
-      lineage;         // manifest.json flattened: dotted name, value as text
-  std::string recipe;  // text of recipe.toml
+  std::vector<std::pair<std::string, std::string>> lineage;       // manifest.json flattened: dotted name, value as text
+  std::string recipe;                                             // text of recipe.toml
   std::vector<std::string> notes;
 
   const StageEval* FindEval(std::string_view stage) const;  // nullptr if absent
-  const StageLog* RlStage() const;        // the first stage that logs a reward; nullptr if none
-  const StageLog* PretrainStage() const;  // the first stage that logs a loss but no reward
+  const StageLog* RlStage() const;                          // the first stage that logs a reward; nullptr if none
+  const StageLog* PretrainStage() const;                    // the first stage that logs a loss but no reward
 };
 
 Result<RunData> ReadRunData(const std::string& folder);

@@ -44,8 +44,7 @@ std::string EscapeHtml(std::string_view text) {
 }
 
 std::string JsonInScript(std::string json) {
-  for (size_t at = 0; (at = json.find('<', at)) != std::string::npos;)
-    json.replace(at, 1, "\\u003c");
+  for (size_t at = 0; (at = json.find('<', at)) != std::string::npos;) json.replace(at, 1, "\\u003c");
   return json;
 }
 
@@ -62,9 +61,7 @@ std::string NumberText(double value, int decimals) {
 std::string CompactText(double value) {
   if (std::isnan(value)) return "–";
   const double size = std::abs(value);
-  const auto scaled = [](double scaled_value, const char* unit) {
-    return fmt::format("{:.3g}{}", scaled_value, unit);
-  };
+  const auto scaled = [](double scaled_value, const char* unit) { return fmt::format("{:.3g}{}", scaled_value, unit); };
   if (size >= 999.5e6) return scaled(value / 1e9, "G");
   if (size >= 999.5e3) return scaled(value / 1e6, "M");
   if (size >= 9999.5) return scaled(value / 1e3, "k");

@@ -24,8 +24,7 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
-    {"pass@1", "pass@1", "mean over samples, then over problems", Shown::kPercent,
-     "15.6 % → 71.0 %"},
+    {"pass@1", "pass@1", "mean over samples, then over problems", Shown::kPercent, "15.6 % → 71.0 %"},
     {"cons@4", "cons@4", "majority vote of 4 samples", Shown::kPercent, ""},
     {"cons@16", "cons@16", "majority vote of 16 samples", Shown::kPercent, "→ 86.7 % (of 64)"},
     {"cons@64", "cons@64", "majority vote of 64 samples", Shown::kPercent, ""},
@@ -37,19 +36,15 @@ constexpr Row kRows[] = {
     {"truncated", "Cut off", "replies that reach the length limit", Shown::kPercent, ""},
     {"reflection", "Reflection", "replies that stop and reconsider", Shown::kPercent, ""},
     {"think_share", "Searches", "replies that think in search style", Shown::kPercent, ""},
-    {"think_accuracy", "Accuracy when searching", "pass@1 among those replies", Shown::kPercent,
-     ""},
+    {"think_accuracy", "Accuracy when searching", "pass@1 among those replies", Shown::kPercent, ""},
     {"tries", "Tries", "mean candidates per reply", Shown::kNumber, ""},
     {"first_try_right", "First try right", "share of those replies", Shown::kPercent, ""},
     {"sums_right", "Sums right", "written sums that are correct", Shown::kPercent, ""},
-    {"language", "Language consistency", "thinking words in the prompt's language", Shown::kPercent,
-     ""},
+    {"language", "Language consistency", "thinking words in the prompt's language", Shown::kPercent, ""},
     {"mixed", "Mixed languages", "replies whose thinking mixes two languages", Shown::kPercent, ""},
     {"general", "General tasks", "exact answers on unrelated tasks", Shown::kPercent, ""},
-    {"verifier_yes_given_right", "Says yes to a right sum", "own check while thinking",
-     Shown::kPercent, ""},
-    {"verifier_yes_given_wrong", "Says yes to a wrong sum", "own check while thinking",
-     Shown::kPercent, ""},
+    {"verifier_yes_given_right", "Says yes to a right sum", "own check while thinking", Shown::kPercent, ""},
+    {"verifier_yes_given_wrong", "Says yes to a wrong sum", "own check while thinking", Shown::kPercent, ""},
 };
 
 std::string ValueText(const Row& row, double value) {
@@ -72,8 +67,8 @@ std::string Cell(const Row& row, const StageEval& eval) {
 std::string ChangeCell(const Row& row, const StageEval& first, const StageEval& last) {
   const double change = last.Get(row.metric) - first.Get(row.metric);
   if (std::isnan(change)) return "<td>–</td>";
-  const double error = std::hypot(first.Get(std::string(row.metric) + "_stderr"),
-                                  last.Get(std::string(row.metric) + "_stderr"));
+  const double error =
+      std::hypot(first.Get(std::string(row.metric) + "_stderr"), last.Get(std::string(row.metric) + "_stderr"));
   const double scale = row.shown == Shown::kPercent ? 100 : 1;
   std::string text = fmt::format("{}{:.1f}", change < 0 ? "−" : "+", std::abs(scale * change));
   if (!std::isnan(error)) text += fmt::format(" <span class=\"se\">± {:.1f}</span>", scale * error);
@@ -81,8 +76,7 @@ std::string ChangeCell(const Row& row, const StageEval& first, const StageEval& 
 }
 
 std::string Setup(const StageEval& eval) {
-  const double problems = eval.Get("problems"), samples = eval.Get("samples"),
-               temperature = eval.Get("temperature");
+  const double problems = eval.Get("problems"), samples = eval.Get("samples"), temperature = eval.Get("temperature");
   if (std::isnan(problems)) return "";
   std::string text = CountText(problems) + " held-out problems";
   if (!std::isnan(samples)) text += " × " + CountText(samples) + " samples";
@@ -100,8 +94,7 @@ std::string SeedsText(const std::vector<RunData>& runs) {
   if (last.size() < 2) return "";
   double mean = 0, square = 0;
   for (const double v : last) mean += v / static_cast<double>(last.size());
-  for (const double v : last)
-    square += (v - mean) * (v - mean) / static_cast<double>(last.size() - 1);
+  for (const double v : last) square += (v - mean) * (v - mean) / static_cast<double>(last.size() - 1);
   return fmt::format(
       "<p>Last stage over {} runs: pass@1 {} on average, standard deviation between runs {:.1f} "
       "points.</p>",
@@ -109,9 +102,8 @@ std::string SeedsText(const std::vector<RunData>& runs) {
 }
 
 std::string Tile(const std::string& label, const std::string& value, const std::string& note) {
-  return "<div class=\"tile\"><div class=\"what\">" + EscapeHtml(label) +
-         "</div><div class=\"value\">" + EscapeHtml(value) + "</div><div class=\"note\">" +
-         EscapeHtml(note) + "</div></div>";
+  return "<div class=\"tile\"><div class=\"what\">" + EscapeHtml(label) + "</div><div class=\"value\">" +
+         EscapeHtml(value) + "</div><div class=\"note\">" + EscapeHtml(note) + "</div></div>";
 }
 
 double Named(const std::vector<std::pair<std::string, double>>& table, std::string_view name) {
@@ -143,14 +135,10 @@ std::string RunTiles(const RunData& run) {
     const StageEval& first = run.evals.front();
     const StageEval& last = run.evals.back();
     const auto change = [&](const char* metric, bool percent) {
-      const auto text = [&](const StageEval& e) {
-        return NumberText((percent ? 100 : 1) * e.Get(metric));
-      };
-      return (&first == &last ? text(last) : text(first) + " → " + text(last)) +
-             (percent ? " %" : "");
+      const auto text = [&](const StageEval& e) { return NumberText((percent ? 100 : 1) * e.Get(metric)); };
+      return (&first == &last ? text(last) : text(first) + " → " + text(last)) + (percent ? " %" : "");
     };
-    const auto add = [&](const char* metric, const char* label, bool percent,
-                         const std::string& note) {
+    const auto add = [&](const char* metric, const char* label, bool percent, const std::string& note) {
       if (!std::isnan(last.Get(metric))) tiles += Tile(label, change(metric, percent), note);
     };
     add("pass@1", "pass@1, held out", true, Setup(last));
@@ -167,9 +155,8 @@ std::string RunTiles(const RunData& run) {
     tiles += Tile("Time, all stages", SpelledDuration(total), parts);
   }
   if (const auto [largest, steps] = LargestOf(run, "logp_mismatch/max"); steps > 0) {
-    tiles +=
-        Tile("Sampler against trainer", largest == 0 ? "0 exactly" : CompactText(largest) + " nats",
-             fmt::format("largest log-probability difference in {} steps", steps));
+    tiles += Tile("Sampler against trainer", largest == 0 ? "0 exactly" : CompactText(largest) + " nats",
+                  fmt::format("largest log-probability difference in {} steps", steps));
   }
   return tiles;
 }
@@ -178,8 +165,7 @@ std::string RunTiles(const RunData& run) {
 // growth to its highest value.
 std::string GrowthNote(const RunData& run) {
   const StageLog* log = run.RlStage();
-  const std::vector<double>* length =
-      log == nullptr ? nullptr : log->Find("completions/mean_length");
+  const std::vector<double>* length = log == nullptr ? nullptr : log->Find("completions/mean_length");
   if (length == nullptr || length->size() < 20) return "";
   const std::vector<double> smooth = MovingAverage(*length, SmoothingWindow(length->size()));
   const double start = smooth.front();
@@ -203,20 +189,16 @@ std::vector<std::string> NotesOf(const RunData& run) {
   const StageEval* base = run.FindEval("base");
   const StageEval* zero = run.FindEval("zero");
   const auto both = [&](const char* metric) {
-    return base != nullptr && zero != nullptr && !std::isnan(base->Get(metric)) &&
-           !std::isnan(zero->Get(metric));
+    return base != nullptr && zero != nullptr && !std::isnan(base->Get(metric)) && !std::isnan(zero->Get(metric));
   };
   const auto before_after = [&](const char* metric) {
-    return PercentText(base->Get(metric)) + " before RL, " + PercentText(zero->Get(metric)) +
-           " after";
+    return PercentText(base->Get(metric)) + " before RL, " + PercentText(zero->Get(metric)) + " after";
   };
   if (both("reflection")) {
-    const bool amplified =
-        base->Get("reflection") >= 0.01 && zero->Get("reflection") > base->Get("reflection");
-    notes.push_back(std::string(amplified
-                                    ? "Reflection is amplified, not invented: the corpus holds "
-                                      "such searches, and the base model already shows it. "
-                                    : "Replies with reflection, which the corpus holds too: ") +
+    const bool amplified = base->Get("reflection") >= 0.01 && zero->Get("reflection") > base->Get("reflection");
+    notes.push_back(std::string(amplified ? "Reflection is amplified, not invented: the corpus holds "
+                                            "such searches, and the base model already shows it. "
+                                          : "Replies with reflection, which the corpus holds too: ") +
                     (amplified ? "Replies with it: " : "") + before_after("reflection") + ".");
   }
   if (both("cons@16") && !std::isnan(zero->Get("pass@1"))) {
@@ -224,19 +206,18 @@ std::vector<std::string> NotesOf(const RunData& run) {
     notes.push_back(
         "The base model knows more than its pass@1 shows: a majority vote of 16 of its samples "
         "reaches " +
-        PercentText(base->Get("cons@16")) + ". A single reply after RL is " +
-        (above ? "above" : "not above") + " that line (" + PercentText(zero->Get("pass@1")) + ").");
+        PercentText(base->Get("cons@16")) + ". A single reply after RL is " + (above ? "above" : "not above") +
+        " that line (" + PercentText(zero->Get("pass@1")) + ").");
   }
   if (both("think_accuracy") && both("think_share")) {
     const bool better = zero->Get("think_accuracy") > base->Get("think_accuracy") + 0.05;
-    notes.push_back(std::string(better ? "The gain is more than a change of style: "
-                                       : "Most of the gain is a change of style: ") +
-                    "replies that search are " + before_after("think_share") +
-                    "; right among them are " + before_after("think_accuracy") + ".");
+    notes.push_back(
+        std::string(better ? "The gain is more than a change of style: " : "Most of the gain is a change of style: ") +
+        "replies that search are " + before_after("think_share") + "; right among them are " +
+        before_after("think_accuracy") + ".");
   }
   if (both("mixed"))
-    notes.push_back("Language mixing is planted in the corpus: mixed replies are " +
-                    before_after("mixed") + ".");
+    notes.push_back("Language mixing is planted in the corpus: mixed replies are " + before_after("mixed") + ".");
   if (both("general")) {
     notes.push_back("Unrelated tasks of the same corpus: " + before_after("general") +
                     ". This world is narrow, so it says little about forgetting in large models.");
@@ -247,11 +228,9 @@ std::vector<std::string> NotesOf(const RunData& run) {
                     PercentText(base->Get("verifier_yes_given_right")) + " of right ones.");
   }
   if (const std::string growth = GrowthNote(run); !growth.empty()) notes.push_back(growth);
-  if (const auto [largest, steps] = LargestOf(run, "logp_mismatch/max");
-      steps > 0 && largest != 0) {
-    notes.push_back(
-        "The sampler's log-probabilities differ from the trainer's (by " + CompactText(largest) +
-        " nats at most). In exact mode they must not: treat this run's RL curves with care.");
+  if (const auto [largest, steps] = LargestOf(run, "logp_mismatch/max"); steps > 0 && largest != 0) {
+    notes.push_back("The sampler's log-probabilities differ from the trainer's (by " + CompactText(largest) +
+                    " nats at most). In exact mode they must not: treat this run's RL curves with care.");
   }
   return notes;
 }
@@ -261,8 +240,7 @@ std::string CommandLine(const std::vector<std::string>& words) {
   for (const std::string& word : words) {
     const bool plain =
         !word.empty() &&
-        word.find_first_not_of(
-            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:,+@%") ==
+        word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:,+@%") ==
             std::string::npos;
     if (!line.empty()) line += ' ';
     if (plain) {
@@ -289,8 +267,7 @@ std::string CommandsOf(const RunData& run) {
   std::string text;
   if (!made.empty()) text += "# the command of this run\n" + made + "\n";
   if (!run.recipe.empty()) {
-    std::vector<std::string> again = {"r1", "run", run.folder + "/recipe.toml", "--output-dir",
-                                      "runs/again"};
+    std::vector<std::string> again = {"r1", "run", run.folder + "/recipe.toml", "--output-dir", "runs/again"};
     if (run.seed >= 0) again.insert(again.end(), {"--seed", std::to_string(run.seed)});
     text += "# make it again, and compare every byte that matters\n" + CommandLine(again) + "\n" +
             CommandLine({"r1", "diff-runs", run.folder, "runs/again"}) + "\n";
@@ -333,18 +310,15 @@ std::string HeaderSection(const std::vector<RunData>& runs) {
 }
 
 std::string ResultsSection(const std::vector<RunData>& runs) {
-  const bool any =
-      std::any_of(runs.begin(), runs.end(), [](const RunData& run) { return !run.evals.empty(); });
+  const bool any = std::any_of(runs.begin(), runs.end(), [](const RunData& run) { return !run.evals.empty(); });
   if (!any) return "";
   const bool one = runs.size() == 1;
   const bool change = one && runs[0].evals.size() > 1;
   std::string group = "<tr><td></td>", head = "<tr><th>measure</th>";
   for (const RunData& run : runs) {
     if (run.evals.empty()) continue;
-    group += "<th colspan=\"" + std::to_string(run.evals.size()) + "\">" + EscapeHtml(run.name) +
-             "</th>";
-    for (const StageEval& eval : run.evals)
-      head += "<th>" + EscapeHtml(StageTitle(eval.name)) + "</th>";
+    group += "<th colspan=\"" + std::to_string(run.evals.size()) + "\">" + EscapeHtml(run.name) + "</th>";
+    for (const StageEval& eval : run.evals) head += "<th>" + EscapeHtml(StageTitle(eval.name)) + "</th>";
   }
   if (change) head += "<th>change</th>";
   head += "<th class=\"paper\">the paper*</th></tr>";
@@ -361,24 +335,22 @@ std::string ResultsSection(const std::vector<RunData>& runs) {
     }
     if (!present) continue;
     if (change) cells += ChangeCell(row, runs[0].evals.front(), runs[0].evals.back());
-    body += std::string("<tr><th>") + EscapeHtml(row.label) + "<small>" + EscapeHtml(row.help) +
-            "</small></th>" + cells + "<td class=\"paper\">" + EscapeHtml(row.paper) + "</td></tr>";
+    body += std::string("<tr><th>") + EscapeHtml(row.label) + "<small>" + EscapeHtml(row.help) + "</small></th>" +
+            cells + "<td class=\"paper\">" + EscapeHtml(row.paper) + "</td></tr>";
   }
   std::string setups;
   for (const RunData& run : runs) {
     for (const StageEval& eval : run.evals) {
       const std::string setup = Setup(eval);
-      if (!setup.empty() && setups.find(setup) == std::string::npos)
-        setups += (setups.empty() ? "" : "; ") + setup;
+      if (!setup.empty() && setups.find(setup) == std::string::npos) setups += (setups.empty() ? "" : "; ") + setup;
     }
   }
   return "<section id=\"results\"><h2>Results</h2><div class=\"scroll\"><table "
          "class=\"results\"><thead>" +
-         (one ? "" : group + "<td></td></tr>") + head + "</thead><tbody>" + body +
-         "</tbody></table></div>" +
-         (setups.empty() ? ""
-                         : "<p>" + EscapeHtml(setups) +
-                               ". ± is one standard error; changes of shares are in points.</p>") +
+         (one ? "" : group + "<td></td></tr>") + head + "</thead><tbody>" + body + "</tbody></table></div>" +
+         (setups.empty()
+              ? ""
+              : "<p>" + EscapeHtml(setups) + ". ± is one standard error; changes of shares are in points.</p>") +
          SeedsText(runs) +
          "<p class=\"dim\">* DeepSeek-V3-Base to DeepSeek-R1-Zero on AIME 2024 (arXiv 2501.12948): "
          "another task and a far larger model. "
@@ -415,10 +387,8 @@ std::string LineageSection(const std::vector<RunData>& runs) {
     std::string part = CommandsOf(run);
     if (!run.times.empty()) {
       std::vector<std::pair<std::string, std::string>> rows;
-      for (const auto& [name, seconds] : run.times)
-        rows.emplace_back(name, SpelledDuration(seconds));
-      for (const auto& [name, count] : run.tokens)
-        rows.emplace_back("tokens, " + name, CountText(count));
+      for (const auto& [name, seconds] : run.times) rows.emplace_back(name, SpelledDuration(seconds));
+      for (const auto& [name, count] : run.tokens) rows.emplace_back("tokens, " + name, CountText(count));
       part += "<details><summary>Times and tokens</summary>" + PairsTable(rows) + "</details>";
     }
     if (!run.lineage.empty()) {
@@ -426,8 +396,8 @@ std::string LineageSection(const std::vector<RunData>& runs) {
               PairsTable(run.lineage) + "</details>";
     }
     if (!run.recipe.empty())
-      part += "<details><summary>Configuration (recipe.toml)</summary><pre>" +
-              EscapeHtml(run.recipe) + "</pre></details>";
+      part +=
+          "<details><summary>Configuration (recipe.toml)</summary><pre>" + EscapeHtml(run.recipe) + "</pre></details>";
     if (part.empty()) continue;
     if (runs.size() > 1) out += "<h3>" + EscapeHtml(run.name) + "</h3>";
     out += part;

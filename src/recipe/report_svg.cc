@@ -56,8 +56,8 @@ struct Frame {
 const char* DashClass(int dash) { return dash == 1 ? " d1" : dash == 2 ? " d2" : ""; }
 
 // One polyline per stretch without gaps.
-void AppendLine(std::string* out, const Frame& f, const std::vector<double>& x,
-                const std::vector<double>& y, const std::string& classes) {
+void AppendLine(std::string* out, const Frame& f, const std::vector<double>& x, const std::vector<double>& y,
+                const std::string& classes) {
   std::string points;
   int count = 0;
   const auto flush = [&] {
@@ -77,9 +77,7 @@ void AppendLine(std::string* out, const Frame& f, const std::vector<double>& x,
   flush();
 }
 
-bool HasMarkers(const Curve& curve) {
-  return curve.kind == CurveKind::kPoints || curve.kind == CurveKind::kMarkers;
-}
+bool HasMarkers(const Curve& curve) { return curve.kind == CurveKind::kPoints || curve.kind == CurveKind::kMarkers; }
 
 void AppendCurve(std::string* out, const Frame& f, const Curve& curve) {
   const std::string color = fmt::format("k{}", curve.color);
@@ -89,16 +87,15 @@ void AppendCurve(std::string* out, const Frame& f, const Curve& curve) {
     }
     for (size_t i = 0; i < curve.x.size(); ++i) {
       if (std::isnan(curve.y[i])) continue;
-      *out += fmt::format("<circle class=\"dot {}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.4\"/>", color,
-                          f.X(curve.x[i]), f.Y(curve.y[i]));
+      *out += fmt::format("<circle class=\"dot {}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.4\"/>", color, f.X(curve.x[i]),
+                          f.Y(curve.y[i]));
     }
     return;
   }
   const size_t window = curve.kind == CurveKind::kSmoothed ? SmoothingWindow(curve.y.size()) : 1;
   if (window > 1) {
     AppendLine(out, f, curve.x, curve.y, "raw " + color);
-    AppendLine(out, f, curve.x, MovingAverage(curve.y, window),
-               "line " + color + DashClass(curve.dash));
+    AppendLine(out, f, curve.x, MovingAverage(curve.y, window), "line " + color + DashClass(curve.dash));
   } else {
     AppendLine(out, f, curve.x, curve.y, "line " + color + DashClass(curve.dash));
   }
@@ -114,24 +111,21 @@ double AppendLegend(std::string* out, const Chart& chart) {
       y += 16;
     }
     if (curve.kind != CurveKind::kMarkers) {
-      *out += fmt::format(
-          "<line class=\"line k{}{}\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>",
-          curve.color, DashClass(curve.dash), x, y - 4, x + 20, y - 4);
+      *out += fmt::format("<line class=\"line k{}{}\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>",
+                          curve.color, DashClass(curve.dash), x, y - 4, x + 20, y - 4);
     }
     if (HasMarkers(curve)) {
-      *out += fmt::format("<circle class=\"dot k{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.4\"/>",
-                          curve.color, x + 10, y - 4);
+      *out +=
+          fmt::format("<circle class=\"dot k{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.4\"/>", curve.color, x + 10, y - 4);
     }
-    *out += fmt::format("<text class=\"ink\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>", x + 25, y,
-                        EscapeHtml(curve.label));
+    *out += fmt::format("<text class=\"ink\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>", x + 25, y, EscapeHtml(curve.label));
     x += width;
   }
   return y + 6;
 }
 
 // Points of curves inside a box: how much a label there would hide.
-size_t PointsInside(const Frame& f, const Chart& chart, double left, double right, double top,
-                    double bottom) {
+size_t PointsInside(const Frame& f, const Chart& chart, double left, double right, double top, double bottom) {
   size_t count = 0;
   for (const Curve& curve : chart.curves) {
     for (const size_t i : Thin(curve.x.size(), kMaxPoints)) {
@@ -145,21 +139,18 @@ size_t PointsInside(const Frame& f, const Chart& chart, double left, double righ
 
 void AppendReferences(std::string* out, const Frame& f, const Chart& chart) {
   std::vector<ReferenceLine> lines = chart.references;
-  std::sort(lines.begin(), lines.end(),
-            [](const ReferenceLine& a, const ReferenceLine& b) { return a.y < b.y; });
+  std::sort(lines.begin(), lines.end(), [](const ReferenceLine& a, const ReferenceLine& b) { return a.y < b.y; });
   double last_label = std::numeric_limits<double>::infinity();
   for (const ReferenceLine& line : lines) {
     if (std::isnan(line.y) || line.y < f.y.low || line.y > f.y.high) continue;
     const double y = f.Y(line.y);
     const std::string color = line.color < 0 ? "neutral" : fmt::format("k{}", line.color);
-    *out += fmt::format(
-        "<line class=\"ref {}\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>", color,
-        f.left, y, f.right, y);
+    *out += fmt::format("<line class=\"ref {}\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>", color,
+                        f.left, y, f.right, y);
     const double label = std::min(y - 4, last_label - 12);  // labels never cover each other
     last_label = label;
     if (label < f.top + 6) continue;
-    const double width = TextWidth(line.label), right = f.right - 3 - width,
-                 middle = (f.left + f.right - width) / 2;
+    const double width = TextWidth(line.label), right = f.right - 3 - width, middle = (f.left + f.right - width) / 2;
     double best = right;
     size_t least = std::numeric_limits<size_t>::max();
     for (const double left : {right, f.left + 6, middle}) {
@@ -173,42 +164,34 @@ void AppendReferences(std::string* out, const Frame& f, const Chart& chart) {
   }
 }
 
-void AppendAxes(std::string* out, const Frame& f, const Chart& chart,
-                const std::vector<double>& x_ticks, const std::vector<double>& y_ticks) {
+void AppendAxes(std::string* out, const Frame& f, const Chart& chart, const std::vector<double>& x_ticks,
+                const std::vector<double>& y_ticks) {
   const double y_step = y_ticks.size() > 1 ? y_ticks[1] - y_ticks[0] : 1;
   for (const double tick : y_ticks) {
     const double y = f.Y(tick);
-    *out += fmt::format(
-        "<line class=\"grid\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>", f.left, y,
-        f.right, y);
-    *out +=
-        fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>",
-                    f.left - 5, y + 3.8, TickText(tick, y_step, chart.unit));
+    *out += fmt::format("<line class=\"grid\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>", f.left, y,
+                        f.right, y);
+    *out += fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>", f.left - 5,
+                        y + 3.8, TickText(tick, y_step, chart.unit));
   }
-  *out +=
-      fmt::format("<line class=\"axis\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>",
-                  f.left, f.bottom, f.right, f.bottom);
+  *out += fmt::format("<line class=\"axis\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>", f.left,
+                      f.bottom, f.right, f.bottom);
   const double x_step = x_ticks.size() > 1 ? x_ticks[1] - x_ticks[0] : 1;
   for (const double tick : x_ticks) {
     if (tick < f.x.low - 1e-9 * x_step || tick > f.x.high + 1e-9 * x_step) continue;
     const double x = f.X(tick);
-    *out += fmt::format(
-        "<line class=\"axis\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>", x,
-        f.bottom, x, f.bottom + 4);
-    *out += fmt::format(
-        "<text class=\"tick\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>", x,
-        f.bottom + 15, TickText(tick, x_step, AxisUnit::kNumber));
+    *out += fmt::format("<line class=\"axis\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>", x, f.bottom,
+                        x, f.bottom + 4);
+    *out += fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>", x,
+                        f.bottom + 15, TickText(tick, x_step, AxisUnit::kNumber));
   }
-  *out += fmt::format(
-      "<text class=\"title\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>",
-      (f.left + f.right) / 2, f.bottom + 30, EscapeHtml(chart.x_label));
-  *out += fmt::format("<text class=\"title\" x=\"4\" y=\"{:.1f}\">{}</text>", f.top - 12,
-                      EscapeHtml(chart.y_label));
+  *out += fmt::format("<text class=\"title\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>",
+                      (f.left + f.right) / 2, f.bottom + 30, EscapeHtml(chart.x_label));
+  *out += fmt::format("<text class=\"title\" x=\"4\" y=\"{:.1f}\">{}</text>", f.top - 12, EscapeHtml(chart.y_label));
 }
 
 // Ranges of both axes; the y range ends at ticks. False if there is nothing to draw.
-bool FindRanges(const Chart& chart, Frame* f, std::vector<double>* x_ticks,
-                std::vector<double>* y_ticks) {
+bool FindRanges(const Chart& chart, Frame* f, std::vector<double>* x_ticks, std::vector<double>* y_ticks) {
   for (const Curve& curve : chart.curves) {
     for (size_t i = 0; i < curve.x.size(); ++i) {
       if (std::isnan(curve.y[i]) || std::isnan(curve.x[i])) continue;
@@ -246,8 +229,8 @@ std::vector<double> MovingAverage(const std::vector<double>& y, size_t window) {
       sum += y[j];
       ++count;
     }
-    out[i] = std::isnan(y[i]) || count == 0 ? std::numeric_limits<double>::quiet_NaN()
-                                            : sum / static_cast<double>(count);
+    out[i] =
+        std::isnan(y[i]) || count == 0 ? std::numeric_limits<double>::quiet_NaN() : sum / static_cast<double>(count);
   }
   return out;
 }
@@ -289,12 +272,10 @@ std::string ChartSvg(const Chart& chart, std::string_view attributes) {
   if (!FindRanges(chart, &f, &x_ticks, &y_ticks)) return "";
   std::string legend;
   const double legend_height = AppendLegend(&legend, chart);
-  const double height =
-      chart.height + std::max(0.0, legend_height - 18);  // a long legend does not squeeze the plot
+  const double height = chart.height + std::max(0.0, legend_height - 18);  // a long legend does not squeeze the plot
   const double y_step = y_ticks.size() > 1 ? y_ticks[1] - y_ticks[0] : 1;
   double tick_width = 0;
-  for (const double tick : y_ticks)
-    tick_width = std::max(tick_width, TextWidth(TickText(tick, y_step, chart.unit)));
+  for (const double tick : y_ticks) tick_width = std::max(tick_width, TextWidth(TickText(tick, y_step, chart.unit)));
   f.left = tick_width + 10;
   f.right = chart.width - 12;
   f.top = legend_height + 28;
@@ -305,8 +286,8 @@ std::string ChartSvg(const Chart& chart, std::string_view attributes) {
       "aria-label=\"{}\" font-size=\"{:.0f}\" "
       "data-box=\"{:.1f} {:.1f} {:.1f} {:.1f}\" data-range=\"{:.17g} {:.17g} {:.17g} "
       "{:.17g}\"{}{}>",
-      chart.width, height, EscapeHtml(chart.label), kFont, f.left, f.right, f.top, f.bottom,
-      f.x.low, f.x.high, f.y.low, f.y.high, attributes.empty() ? "" : " ", attributes);
+      chart.width, height, EscapeHtml(chart.label), kFont, f.left, f.right, f.top, f.bottom, f.x.low, f.x.high, f.y.low,
+      f.y.high, attributes.empty() ? "" : " ", attributes);
   out += legend;
   AppendAxes(&out, f, chart, x_ticks, y_ticks);
   for (const Curve& curve : chart.curves) AppendCurve(&out, f, curve);

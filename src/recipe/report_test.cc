@@ -54,11 +54,8 @@ std::string FindUnbalanced(const std::string& html) {
 
 TEST(ReportSvg, TicksAreRoundAndCoverTheRange) {
   EXPECT_EQ(NiceTicks(0, 1, 5), (std::vector<double>{0, 0.2, 0.4, 0.6000000000000001, 0.8, 1}));
-  for (const auto& [low, high] : {std::pair<double, double>{0, 7.3},
-                                  {-3, 12},
-                                  {0.00012, 0.00047},
-                                  {1e6, 9.3e6},
-                                  {-1e-9, 1e-9}}) {
+  for (const auto& [low, high] :
+       {std::pair<double, double>{0, 7.3}, {-3, 12}, {0.00012, 0.00047}, {1e6, 9.3e6}, {-1e-9, 1e-9}}) {
     const std::vector<double> ticks = NiceTicks(low, high, 5);
     ASSERT_GE(ticks.size(), 3u);
     EXPECT_LE(ticks.size(), 12u);
@@ -79,8 +76,7 @@ TEST(ReportSvg, MovingAverageIsCentredAndSkipsGaps) {
   std::vector<double> line(100);
   for (size_t i = 0; i < line.size(); ++i) line[i] = 2.0 * static_cast<double>(i);
   const std::vector<double> same = MovingAverage(line, SmoothingWindow(line.size()));
-  for (size_t i = 0; i < line.size(); ++i)
-    EXPECT_NEAR(same[i], line[i], 1e-9) << "a straight line stays where it is";
+  for (size_t i = 0; i < line.size(); ++i) EXPECT_NEAR(same[i], line[i], 1e-9) << "a straight line stays where it is";
   EXPECT_EQ(SmoothingWindow(19), 1u);
   EXPECT_EQ(SmoothingWindow(150) % 2, 1u);
   EXPECT_EQ(SmoothingWindow(1000000), 51u);
@@ -99,13 +95,10 @@ TEST(ReportSvg, PointsLieWhereTheAxesSay) {
   chart.curves.push_back({.label = "c", .kind = CurveKind::kPoints, .x = {0, 10}, .y = {0, 5}});
   const std::string svg = ChartSvg(chart);
   double left = 0, right = 0, top = 0, bottom = 0;
-  ASSERT_EQ(std::sscanf(svg.c_str() + svg.find("data-box=\"") + 10, "%lf %lf %lf %lf", &left,
-                        &right, &top, &bottom),
+  ASSERT_EQ(std::sscanf(svg.c_str() + svg.find("data-box=\"") + 10, "%lf %lf %lf %lf", &left, &right, &top, &bottom),
             4);
-  EXPECT_NE(svg.find(fmt::format("cx=\"{:.1f}\" cy=\"{:.1f}\"", left, bottom)), std::string::npos)
-      << svg;
-  EXPECT_NE(svg.find(fmt::format("cx=\"{:.1f}\" cy=\"{:.1f}\"", right, top)), std::string::npos)
-      << svg;
+  EXPECT_NE(svg.find(fmt::format("cx=\"{:.1f}\" cy=\"{:.1f}\"", left, bottom)), std::string::npos) << svg;
+  EXPECT_NE(svg.find(fmt::format("cx=\"{:.1f}\" cy=\"{:.1f}\"", right, top)), std::string::npos) << svg;
   EXPECT_EQ(FindUnbalanced(svg), "");
   EXPECT_EQ(ChartSvg(Chart{}), "");
   chart.curves[0].y = {kMissing, kMissing};
@@ -127,21 +120,18 @@ TEST(ReportHtml, EscapesWhatCouldBreakOut) {
 }
 
 TEST(ReportHtml, RepliesFoldAndStayReadableWhenMalformed) {
-  const std::string good =
-      ReplyHtml(" <think> try 2 + 2 wait </think> <answer> 4 </answer><|end|>");
+  const std::string good = ReplyHtml(" <think> try 2 + 2 wait </think> <answer> 4 </answer><|end|>");
   EXPECT_EQ(Count(good, "<details class=\"think\" open>"), 1u);
   EXPECT_NE(good.find("thinking, 5 words"), std::string::npos);
   EXPECT_NE(good.find("<span class=\"w-wait\">wait</span>"), std::string::npos);
   EXPECT_NE(good.find("<div class=\"answer\">"), std::string::npos);
-  EXPECT_NE(good.find("<div class=\"tail\"><span class=\"tag\">&lt;|end|&gt;</span></div>"),
-            std::string::npos);
+  EXPECT_NE(good.find("<div class=\"tail\"><span class=\"tag\">&lt;|end|&gt;</span></div>"), std::string::npos);
   EXPECT_EQ(good.find("not closed"), std::string::npos);
   EXPECT_NE(ReplyHtml("<think> for ever").find("not closed"), std::string::npos);
-  EXPECT_NE(ReplyHtml("<think>" + std::string(5000, 'x') + "</think>")
-                .find("<details class=\"think\"><summary>"),
+  EXPECT_NE(ReplyHtml("<think>" + std::string(5000, 'x') + "</think>").find("<details class=\"think\"><summary>"),
             std::string::npos);
-  for (const char* text : {"", "</think>", "<think><think></think>", "<answer>", "<", "<<<",
-                           "a<think", "<script>alert(1)</script>", "<|", "wait<wait"}) {
+  for (const char* text : {"", "</think>", "<think><think></think>", "<answer>", "<", "<<<", "a<think",
+                           "<script>alert(1)</script>", "<|", "wait<wait"}) {
     const std::string html = ReplyHtml(text);
     EXPECT_EQ(FindUnbalanced(html), "") << text;
     EXPECT_EQ(html.find("<script"), std::string::npos);
@@ -158,9 +148,8 @@ TEST(Report, OneRunHasEverySection) {
     EXPECT_EQ(Count(*page, std::string("<section id=\"") + id + "\""), 1u) << id;
     EXPECT_EQ(Count(*page, std::string("href=\"#") + id + "\""), 1u) << id;
   }
-  for (const char* title :
-       {"Accuracy", "Reply length", "Reflection", "Language", "Entropy", "KL divergence", "Reward",
-        "Clipping", "Expert load", "Pretraining loss", "Groups without a signal"}) {
+  for (const char* title : {"Accuracy", "Reply length", "Reflection", "Language", "Entropy", "KL divergence", "Reward",
+                            "Clipping", "Expert load", "Pretraining loss", "Groups without a signal"}) {
     EXPECT_EQ(Count(*page, std::string("<h3>") + title + "</h3>"), 1u) << title;
   }
   EXPECT_NE(page->find("base, majority of 16: 47.8 %"), std::string::npos);
@@ -177,8 +166,7 @@ TEST(Report, OneRunHasEverySection) {
   for (const char* banned : {"http://", "https://", "url(", "@import", "<img", "<link", "src="}) {
     std::string rest = *page;
     const std::string name_space = "http://www.w3.org/2000/svg";
-    for (size_t at = 0; (at = rest.find(name_space, at)) != std::string::npos;)
-      rest.erase(at, name_space.size());
+    for (size_t at = 0; (at = rest.find(name_space, at)) != std::string::npos;) rest.erase(at, name_space.size());
     EXPECT_EQ(rest.find(banned), std::string::npos) << banned;
   }
   EXPECT_EQ(*RenderReport({dir / "demo"}), *page) << "the same run gives the same bytes";
@@ -233,8 +221,7 @@ TEST(Report, MaliciousTextStaysText) {
   const std::string evil = "</script><script>alert(1)</script><img src=x onerror=alert(2)>";
   WriteFakeRun(dir / "demo", {.name = evil, .reply_tail = evil});
   PutFile(dir / "demo/recipe.toml", evil);
-  PutFile(dir / "demo/manifest.json",
-          "{\"" + evil + "\":\"" + evil + "\",\"command\":\"" + evil + "\"}");
+  PutFile(dir / "demo/manifest.json", "{\"" + evil + "\":\"" + evil + "\",\"command\":\"" + evil + "\"}");
   const Result<std::string> page = RenderReport({dir / "demo", dir / "demo"});
   ASSERT_TRUE(page.ok()) << page.error().message;
   EXPECT_EQ(page->find("<img"), std::string::npos);
@@ -254,8 +241,7 @@ TEST(Report, MissingPiecesAreNamed) {
     EXPECT_NE(page->find(piece), std::string::npos) << piece;
   }
   EXPECT_EQ(page->find("<section id=\"results\""), std::string::npos);
-  EXPECT_EQ(page->find(dir.path()), std::string::npos)
-      << "no path of this machine on a page without commands";
+  EXPECT_EQ(page->find(dir.path()), std::string::npos) << "no path of this machine on a page without commands";
 }
 
 TEST(Report, NotFiniteValuesAreGapsWithANote) {
@@ -295,10 +281,8 @@ struct BadFile {
 
 TEST(Report, MalformedFilesAreNamedWithTheirLine) {
   const BadFile cases[] = {
-      {"zero/metrics.jsonl", "{\"step\":0,\"reward\":1}\nnonsense\n{\"step\":2}\n",
-       "zero/metrics.jsonl:2"},
-      {"zero/metrics.jsonl", "{\"step\":0,\"reward\":1}\n[1]\n",
-       "zero/metrics.jsonl:2: a line must be a JSON object"},
+      {"zero/metrics.jsonl", "{\"step\":0,\"reward\":1}\nnonsense\n{\"step\":2}\n", "zero/metrics.jsonl:2"},
+      {"zero/metrics.jsonl", "{\"step\":0,\"reward\":1}\n[1]\n", "zero/metrics.jsonl:2: a line must be a JSON object"},
       {"zero/metrics.jsonl", "{\"reward\":1}\n", "\"step\" must be a number"},
       {"zero/metrics.jsonl", "{\"step\":4,\"reward\":1}\n{\"step\":4,\"reward\":1}\n",
        "metrics.jsonl:2: \"step\" must grow"},
@@ -315,8 +299,7 @@ TEST(Report, MalformedFilesAreNamedWithTheirLine) {
        "traces.jsonl:1: \"correct\""},
       {"eval_base/traces.jsonl", "{\"problem\":1,\"prompt\":\"p\",\"correct\":true}\n",
        "\"completion\" must be a text"},
-      {"zero/completions/step_0.jsonl", "{\"prompt\":\"p\",\"completion\":\"c\"}\n",
-       "step_0.jsonl:1: \"reward\""},
+      {"zero/completions/step_0.jsonl", "{\"prompt\":\"p\",\"completion\":\"c\"}\n", "step_0.jsonl:1: \"reward\""},
   };
   for (const BadFile& bad : cases) {
     TempDir dir;
@@ -351,14 +334,11 @@ TEST(Report, TracesArePairedByProblemWithHonestCounts) {
   // Two samples a problem: the first counts. Problem 3 has no partner.
   PutFile(dir / "demo/eval_base/traces.jsonl",
           line(0, false) + line(0, true) + line(1, false) + line(2, true) + line(3, true));
-  PutFile(dir / "demo/eval_zero/traces.jsonl",
-          line(2, false) + line(1, true) + line(0, true) + line(0, false));
+  PutFile(dir / "demo/eval_zero/traces.jsonl", line(2, false) + line(1, true) + line(0, true) + line(0, false));
   const Result<std::string> page = RenderReport({dir / "demo"});
   ASSERT_TRUE(page.ok()) << page.error().message;
-  EXPECT_NE(
-      page->find(
-          "each of 3 problems: 2 wrong → right, 0 right → right, 0 wrong → wrong, 1 right → wrong"),
-      std::string::npos);
+  EXPECT_NE(page->find("each of 3 problems: 2 wrong → right, 0 right → right, 0 wrong → wrong, 1 right → wrong"),
+            std::string::npos);
   EXPECT_NE(page->find("<div class=\"prompt\">p0<span"), std::string::npos)
       << "control tokens are left out of the prompt";
 }

@@ -63,18 +63,15 @@ inline std::string FakeRlMetrics(const FakeRun& run) {
         R"("think/reflections":{:.4f},"language/consistency":{:.4f},"language/mixed":{:.4f},"expert_load/max":{:.3f},"expert_load/min":{:.3f},)"
         R"("step_time":{:.3f},"time/rollout":{:.3f},"time/grade":{:.3f},"time/train":{:.3f},"tokens_per_second":{:.0f}{}}})"
         "\n",
-        i, tokens, 0.01 * rng.Normal(), 0.5 + 0.1 * std::abs(rng.Normal()), accuracy + 0.19,
-        0.45 - 0.2 * t, share(0.05 + 0.25 * t + 0.04 * rng.Normal()), accuracy,
+        i, tokens, 0.01 * rng.Normal(), 0.5 + 0.1 * std::abs(rng.Normal()), accuracy + 0.19, 0.45 - 0.2 * t,
+        share(0.05 + 0.25 * t + 0.04 * rng.Normal()), accuracy,
         share(0.52 + 0.46 * (1 - std::exp(-i / 8.0)) + 0.01 * rng.Normal()), length,
         share(0.03 * std::exp(-i / 20.0) + 0.004), 0.12 * t + 0.004 * std::abs(rng.Normal()),
-        1.1 - 0.75 * t + 0.02 * rng.Normal(), length * 0.82,
-        share(0.22 + 0.62 * t + 0.03 * rng.Normal()), share(0.82 - 0.3 * t + 0.02 * rng.Normal()),
-        share(0.16 + 0.65 * t + 0.03 * rng.Normal()), 1.3 + 0.1 * std::abs(rng.Normal()), 0.7,
-        1.1 + 0.004 * length, 0.5 + 0.003 * length, 0.01, 0.5 + 0.001 * length,
+        1.1 - 0.75 * t + 0.02 * rng.Normal(), length * 0.82, share(0.22 + 0.62 * t + 0.03 * rng.Normal()),
+        share(0.82 - 0.3 * t + 0.02 * rng.Normal()), share(0.16 + 0.65 * t + 0.03 * rng.Normal()),
+        1.3 + 0.1 * std::abs(rng.Normal()), 0.7, 1.1 + 0.004 * length, 0.5 + 0.003 * length, 0.01, 0.5 + 0.001 * length,
         256 * length / (1.1 + 0.004 * length),
-        i % 10 == 0
-            ? fmt::format(R"(,"eval/pass@1":{:.4f})", share(0.185 + 0.6 * t + 0.008 * rng.Normal()))
-            : "");
+        i % 10 == 0 ? fmt::format(R"(,"eval/pass@1":{:.4f})", share(0.185 + 0.6 * t + 0.008 * rng.Normal())) : "");
   }
   return out;
 }
@@ -82,8 +79,7 @@ inline std::string FakeRlMetrics(const FakeRun& run) {
 inline std::string FakeReply(Rng* rng, bool thinks, bool right, bool chinese) {
   const auto wait = chinese ? "等等" : "wait";
   if (!thinks)
-    return fmt::format(" <answer> {} {} {} </answer><|end|>", rng->Range(1, 20), rng->Range(1, 20),
-                       rng->Range(1, 20));
+    return fmt::format(" <answer> {} {} {} </answer><|end|>", rng->Range(1, 20), rng->Range(1, 20), rng->Range(1, 20));
   std::string out = fmt::format(" <think> {}", chinese ? "试" : "try");
   const int64_t tries = rng->Range(1, 6);
   for (int64_t i = 0; i < tries; ++i) {
@@ -108,22 +104,19 @@ inline std::string JsonText(std::string_view text) {  // enough for the texts ab
 }
 
 inline std::string FakePrompt(Rng* rng, bool chinese) {
-  return fmt::format("<|begin|><|user|> {} {} {} {} {} {} {} {}<|assistant|>",
-                     chinese ? "选" : "pick", rng->Range(1, 20), rng->Range(1, 20),
-                     rng->Range(1, 20), rng->Range(1, 20), rng->Range(1, 20),
+  return fmt::format("<|begin|><|user|> {} {} {} {} {} {} {} {}<|assistant|>", chinese ? "选" : "pick",
+                     rng->Range(1, 20), rng->Range(1, 20), rng->Range(1, 20), rng->Range(1, 20), rng->Range(1, 20),
                      chinese ? "和" : "sum", rng->Range(10, 55));
 }
 
 inline std::string FakeTraces(const FakeRun& run, bool after) {
   std::string out;
-  Rng prompts(0, Stream::kTest, 3),
-      replies(static_cast<uint64_t>(run.seed), Stream::kTest, after ? 5 : 4);
+  Rng prompts(0, Stream::kTest, 3), replies(static_cast<uint64_t>(run.seed), Stream::kTest, after ? 5 : 4);
   for (int i = 0; i < 40; ++i) {
     const bool chinese = i % 5 < 2;
     const std::string prompt = FakePrompt(&prompts, chinese);
     const bool right = replies.Chance(after ? 0.78 : 0.2);
-    const std::string reply =
-        FakeReply(&replies, after || replies.Chance(0.4), right, chinese) + run.reply_tail;
+    const std::string reply = FakeReply(&replies, after || replies.Chance(0.4), right, chinese) + run.reply_tail;
     out += fmt::format(R"({{"problem":{},"prompt":{},"completion":{},"correct":{},"tokens":{}}})"
                        "\n",
                        i, JsonText(prompt), JsonText(reply), right, reply.size() / 3);
@@ -141,8 +134,8 @@ inline std::string FakeCompletions(const FakeRun& run, int step) {
         R"({{"step":{},"prompt_id":17,"sample":{},"prompt":{},"completion":{},"reward":{},"rewards":{{"accuracy":{},"format":1}},)"
         R"("advantage":{:.4f},"tokens":{},"finish_reason":"stop"}})"
         "\n",
-        step, i, JsonText(prompt), JsonText(FakeReply(&rng, true, right, false)), right ? 1.2 : 0.2,
-        right ? 1 : 0, right ? 0.9 : -0.9, rng.Range(20, 90));
+        step, i, JsonText(prompt), JsonText(FakeReply(&rng, true, right, false)), right ? 1.2 : 0.2, right ? 1 : 0,
+        right ? 0.9 : -0.9, rng.Range(20, 90));
   }
   return out;
 }
@@ -164,18 +157,16 @@ inline std::string FakeResults(const FakeRun& run) {
 // Writes the whole folder.
 inline void WriteFakeRun(const std::string& folder, const FakeRun& run) {
   PutFile(folder + "/results.json", FakeResults(run));
-  PutFile(
-      folder + "/manifest.json",
-      R"({"version":"0.1.0","config_sha256":"6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b",)"
-      R"("stages":[{"name":"pretrain","parent":null},{"name":"zero","parent":"pretrain"}]})");
+  PutFile(folder + "/manifest.json",
+          R"({"version":"0.1.0","config_sha256":"6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b",)"
+          R"("stages":[{"name":"pretrain","parent":null},{"name":"zero","parent":"pretrain"}]})");
   PutFile(folder + "/recipe.toml",
           "name = \"made-up\"\nseed = 0\n\n[[stage]]\nkind = \"pretrain\"\ntokens = "
           "6500000\n\n[[stage]]\nkind = \"rl\"\nsteps = 150\n");
   PutFile(folder + "/pretrain/metrics.jsonl", FakePretrainMetrics(run));
   PutFile(folder + "/zero/metrics.jsonl", FakeRlMetrics(run));
   for (int step = 0; step < run.rl_steps; step += 10) {
-    PutFile(folder + "/zero/completions/step_" + std::to_string(step) + ".jsonl",
-            FakeCompletions(run, step));
+    PutFile(folder + "/zero/completions/step_" + std::to_string(step) + ".jsonl", FakeCompletions(run, step));
   }
   PutFile(folder + "/eval_base/traces.jsonl", FakeTraces(run, false));
   PutFile(folder + "/eval_zero/traces.jsonl", FakeTraces(run, true));

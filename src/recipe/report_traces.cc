@@ -22,17 +22,16 @@ constexpr size_t kShownSamples = 4;
 // Class of a word of thinking, "" for most. The words are those of the built-in world's two
 // languages.
 std::string_view WordClass(std::string_view word) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kWords = {
-      {{"wait", "w-wait"},
-       {"等等", "w-wait"},
-       {"big", "w-no"},
-       {"small", "w-no"},
-       {"大", "w-no"},
-       {"小", "w-no"},
-       {"yes", "w-yes"},
-       {"对", "w-yes"},
-       {"stop", "w-stop"},
-       {"算了", "w-stop"}}};
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kWords = {{{"wait", "w-wait"},
+                                                                                            {"等等", "w-wait"},
+                                                                                            {"big", "w-no"},
+                                                                                            {"small", "w-no"},
+                                                                                            {"大", "w-no"},
+                                                                                            {"小", "w-no"},
+                                                                                            {"yes", "w-yes"},
+                                                                                            {"对", "w-yes"},
+                                                                                            {"stop", "w-stop"},
+                                                                                            {"算了", "w-stop"}}};
   for (const auto& [known, css] : kWords) {
     if (word == known) return css;
   }
@@ -59,8 +58,7 @@ std::string MarkedText(std::string_view text) {
       if (text[end - 1] == '>' && text[i] == '<') break;
     }
     const std::string_view word = text.substr(i, end - i);
-    const std::string_view css =
-        word.front() == '<' && word.back() == '>' ? std::string_view("tag") : WordClass(word);
+    const std::string_view css = word.front() == '<' && word.back() == '>' ? std::string_view("tag") : WordClass(word);
     if (css.empty()) {
       out += EscapeHtml(word);
     } else {
@@ -74,35 +72,30 @@ std::string MarkedText(std::string_view text) {
 struct Block {
   std::string_view open, close, css;
 };
-constexpr std::array<Block, 2> kBlocks = {
-    {{"<think>", "</think>", "think"}, {"<answer>", "</answer>", "answer"}}};
+constexpr std::array<Block, 2> kBlocks = {{{"<think>", "</think>", "think"}, {"<answer>", "</answer>", "answer"}}};
 
 size_t WordCount(std::string_view text) {
   size_t count = 0;
-  for (size_t i = 0; i < text.size(); ++i)
-    count += !IsSpace(text[i]) && (i == 0 || IsSpace(text[i - 1])) ? 1 : 0;
+  for (size_t i = 0; i < text.size(); ++i) count += !IsSpace(text[i]) && (i == 0 || IsSpace(text[i - 1])) ? 1 : 0;
   return count;
 }
 
 std::string BlockHtml(const Block& block, std::string_view inner, bool closed) {
-  const std::string tail = closed ? "<span class=\"tag\">" + EscapeHtml(block.close) + "</span>"
-                                  : "<span class=\"open\">not closed</span>";
-  const std::string body =
-      "<span class=\"tag\">" + EscapeHtml(block.open) + "</span>" + MarkedText(inner) + tail;
+  const std::string tail =
+      closed ? "<span class=\"tag\">" + EscapeHtml(block.close) + "</span>" : "<span class=\"open\">not closed</span>";
+  const std::string body = "<span class=\"tag\">" + EscapeHtml(block.open) + "</span>" + MarkedText(inner) + tail;
   if (block.css == "answer") return "<div class=\"answer\">" + body + "</div>";
-  return fmt::format(
-      "<details class=\"think\"{}><summary>thinking, {} words</summary><div>{}</div></details>",
-      inner.size() > kFoldOver ? "" : " open", WordCount(inner), body);
+  return fmt::format("<details class=\"think\"{}><summary>thinking, {} words</summary><div>{}</div></details>",
+                     inner.size() > kFoldOver ? "" : " open", WordCount(inner), body);
 }
 
 std::string Plain(std::string_view text) {
   const size_t first = text.find_first_not_of(" \n\t");
   if (first == std::string_view::npos) return "";
   const std::string_view inner = text.substr(first, text.find_last_not_of(" \n\t") - first + 1);
-  const bool control = inner.size() > 4 && inner.substr(0, 2) == "<|" &&
-                       inner.find("|>") == inner.size() - 2;  // only <|end|>
-  return std::string("<div class=\"") + (control ? "tail" : "plain") + "\">" + MarkedText(inner) +
-         "</div>";
+  const bool control =
+      inner.size() > 4 && inner.substr(0, 2) == "<|" && inner.find("|>") == inner.size() - 2;  // only <|end|>
+  return std::string("<div class=\"") + (control ? "tail" : "plain") + "\">" + MarkedText(inner) + "</div>";
 }
 
 // The problem as a reader sees it: without the template's control tokens.
@@ -124,8 +117,7 @@ std::string PromptText(std::string_view prompt) {
 }
 
 std::string Verdict(bool correct) {
-  return correct ? "<span class=\"chip right\">✓ right</span>"
-                 : "<span class=\"chip wrong\">✗ wrong</span>";
+  return correct ? "<span class=\"chip right\">✓ right</span>" : "<span class=\"chip wrong\">✗ wrong</span>";
 }
 
 std::string TraceHtml(const std::string& title, const Trace& trace) {
@@ -134,9 +126,7 @@ std::string TraceHtml(const std::string& title, const Trace& trace) {
   return "<div class=\"side\">" + head + "</div>" + ReplyHtml(trace.completion) + "</div>";
 }
 
-std::string KeyOf(const Trace& trace) {
-  return trace.problem.empty() ? trace.prompt : trace.problem;
-}
+std::string KeyOf(const Trace& trace) { return trace.problem.empty() ? trace.prompt : trace.problem; }
 
 struct Pair {
   const Trace* before;
@@ -167,17 +157,15 @@ constexpr std::array<Outcome, 4> kOutcomes = {{{false, true, "wrong → right", 
                                                {false, false, "wrong → wrong", 2},
                                                {true, false, "right → wrong", 1}}};
 
-std::string PairedTraces(const std::vector<Pair>& pairs, const std::string& before,
-                         const std::string& after) {
+std::string PairedTraces(const std::vector<Pair>& pairs, const std::string& before, const std::string& after) {
   std::string counts, body;
   for (const Outcome& outcome : kOutcomes) {
     size_t count = 0;
     for (const Pair& pair : pairs) {
       if (pair.before->correct != outcome.before || pair.after->correct != outcome.after) continue;
       if (count++ >= outcome.shown) continue;
-      body += "<article class=\"pair\"><div class=\"prompt\">" +
-              EscapeHtml(PromptText(pair.before->prompt)) + "<span class=\"chip\">" +
-              outcome.title + "</span></div><div class=\"sides\">" +
+      body += "<article class=\"pair\"><div class=\"prompt\">" + EscapeHtml(PromptText(pair.before->prompt)) +
+              "<span class=\"chip\">" + outcome.title + "</span></div><div class=\"sides\">" +
               TraceHtml(before, *pair.before) + TraceHtml(after, *pair.after) + "</div></article>";
     }
     counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", count, outcome.title);
@@ -192,9 +180,8 @@ std::string PairedTraces(const std::vector<Pair>& pairs, const std::string& befo
 std::string SingleTraces(const std::vector<Trace>& traces, const std::string& title) {
   std::string out;
   for (size_t i = 0; i < std::min<size_t>(6, traces.size()); ++i) {
-    out += "<article class=\"pair\"><div class=\"prompt\">" +
-           EscapeHtml(PromptText(traces[i].prompt)) + "</div><div class=\"sides one\">" +
-           TraceHtml(title, traces[i]) + "</div></article>";
+    out += "<article class=\"pair\"><div class=\"prompt\">" + EscapeHtml(PromptText(traces[i].prompt)) +
+           "</div><div class=\"sides one\">" + TraceHtml(title, traces[i]) + "</div></article>";
   }
   return "<p>The first recorded samples.</p>" + out;
 }
@@ -208,15 +195,13 @@ std::string RunTraces(const RunData& run) {
   std::string out;
   for (const auto& [name, traces] : run.traces) {
     if (!traces.empty())
-      out +=
-          "<h4>" + EscapeHtml(StageTitle(name)) + "</h4>" + SingleTraces(traces, StageTitle(name));
+      out += "<h4>" + EscapeHtml(StageTitle(name)) + "</h4>" + SingleTraces(traces, StageTitle(name));
   }
   return out;
 }
 
 std::string SampleHtml(const CompletionSample& sample) {
-  std::string chips =
-      fmt::format("<span class=\"chip strong\">reward {}</span>", CompactText(sample.reward));
+  std::string chips = fmt::format("<span class=\"chip strong\">reward {}</span>", CompactText(sample.reward));
   for (const auto& [name, value] : sample.terms)
     chips += fmt::format("<span class=\"chip\">{} {}</span>", EscapeHtml(name), CompactText(value));
   if (!std::isnan(sample.advantage)) {
@@ -226,12 +211,9 @@ std::string SampleHtml(const CompletionSample& sample) {
                                                 : "",
                          sample.advantage < 0 ? "−" : "+", std::abs(sample.advantage));
   }
-  if (sample.tokens > 0)
-    chips += fmt::format("<span class=\"chip\">{} tokens</span>", sample.tokens);
-  if (!sample.finish_reason.empty())
-    chips += "<span class=\"chip\">" + EscapeHtml(sample.finish_reason) + "</span>";
-  return "<div class=\"side\"><div class=\"who\">" + chips + "</div>" +
-         ReplyHtml(sample.completion) + "</div>";
+  if (sample.tokens > 0) chips += fmt::format("<span class=\"chip\">{} tokens</span>", sample.tokens);
+  if (!sample.finish_reason.empty()) chips += "<span class=\"chip\">" + EscapeHtml(sample.finish_reason) + "</span>";
+  return "<div class=\"side\"><div class=\"who\">" + chips + "</div>" + ReplyHtml(sample.completion) + "</div>";
 }
 
 std::string StepHtml(const StepCompletions& step, bool open) {
@@ -249,8 +231,7 @@ std::string StepHtml(const StepCompletions& step, bool open) {
       "<details class=\"step\"{}><summary>Step {}: {} of {} replies to the step's first recorded "
       "problem</summary><div class=\"prompt\">{}</div>"
       "<div class=\"sides\">{}</div></details>",
-      open ? " open" : "", step.step, std::min(group, kShownSamples), group, EscapeHtml(question),
-      sides);
+      open ? " open" : "", step.step, std::min(group, kShownSamples), group, EscapeHtml(question), sides);
 }
 
 constexpr std::string_view kLegend =
@@ -288,9 +269,8 @@ std::string ReplyHtml(const std::string& reply) {
   }
   out += Plain(text);
   if (cut)
-    out += fmt::format(
-        "<div class=\"plain\"><span class=\"open\">cut here: {} bytes in all</span></div>",
-        reply.size());
+    out +=
+        fmt::format("<div class=\"plain\"><span class=\"open\">cut here: {} bytes in all</span></div>", reply.size());
   return "<div class=\"reply\">" + out + "</div>";
 }
 
@@ -300,15 +280,14 @@ std::string TracesSection(const std::vector<RunData>& runs) {
     const std::string part = RunTraces(run);
     if (part.empty()) continue;
     if (runs.size() > 1) {
-      out += "<details class=\"step\"" + std::string(out.empty() ? " open" : "") + "><summary>" +
-             EscapeHtml(run.name) + "</summary>" + part + "</details>";
+      out += "<details class=\"step\"" + std::string(out.empty() ? " open" : "") + "><summary>" + EscapeHtml(run.name) +
+             "</summary>" + part + "</details>";
     } else {
       out += part;
     }
   }
   if (out.empty()) return "";
-  return "<section id=\"traces\"><h2>Before and after</h2>" + std::string(kLegend) + out +
-         "</section>";
+  return "<section id=\"traces\"><h2>Before and after</h2>" + std::string(kLegend) + out + "</section>";
 }
 
 std::string CompletionsSection(const std::vector<RunData>& runs) {

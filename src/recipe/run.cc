@@ -1,7 +1,7 @@
 #include "recipe/run.h"
 
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -41,7 +41,8 @@ class FolderLock {
     if (fd < 0) return FileError("open", path, errno);
     if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
       ::close(fd);
-      return Error{ErrorCode::kTryAgain, folder + " is in use by another r1 process; wait for it or choose another --output-dir"};
+      return Error{ErrorCode::kTryAgain,
+                   folder + " is in use by another r1 process; wait for it or choose another --output-dir"};
     }
     return Result<FolderLock>(FolderLock(fd));
   }
@@ -63,7 +64,8 @@ double SumMetric(const std::string& path, const char* name) {
   for (size_t at = 0; text.ok() && at < text->size();) {
     const size_t end = std::min(text->find('\n', at), text->size());
     const auto line = ParseJson(std::string_view(*text).substr(at, end - at), path);
-    if (line.ok() && line->is_object() && line->contains(name) && (*line)[name].is_number()) sum += (*line)[name].get<double>();
+    if (line.ok() && line->is_object() && line->contains(name) && (*line)[name].is_number())
+      sum += (*line)[name].get<double>();
     at = end + 1;
   }
   return sum;
@@ -72,7 +74,10 @@ double SumMetric(const std::string& path, const char* name) {
 class Runner {
  public:
   Runner(Recipe& recipe, const RunOptions& options, std::string folder)
-      : recipe_(recipe), options_(options), folder_(std::move(folder)), pool_(static_cast<int>(options.threads > 0 ? options.threads : AvailableCores())) {
+      : recipe_(recipe),
+        options_(options),
+        folder_(std::move(folder)),
+        pool_(static_cast<int>(options.threads > 0 ? options.threads : AvailableCores())) {
     SetFloatMode();
   }
 
@@ -125,7 +130,10 @@ class Runner {
     const std::string path = JoinPath(folder_, "recipe.toml"), text = RecipeToToml(recipe_);
     if (Exists(path)) {
       R1_ASSIGN(const std::string old, ReadFile(path, kMaxSmallFile));
-      if (old != text) return Error{ErrorCode::kRefused, path + " holds other settings than this command; give another --output-dir, or remove the folder to start again"};
+      if (old != text)
+        return Error{ErrorCode::kRefused, path +
+                                              " holds other settings than this command; give another --output-dir, or "
+                                              "remove the folder to start again"};
       return {};
     }
     return WriteFileAtomic(path, text);
@@ -137,14 +145,16 @@ class Runner {
       R1_ASSIGN(Tokenizer loaded, Tokenizer::Load(path));
       tokenizer_.emplace(std::move(loaded));
     } else {
-      R1_ASSIGN(Tokenizer trained, TrainTokenizer(static_cast<uint64_t>(recipe_.seed), static_cast<uint64_t>(recipe_.tokenizer_documents)));
+      R1_ASSIGN(Tokenizer trained, TrainTokenizer(static_cast<uint64_t>(recipe_.seed),
+                                                  static_cast<uint64_t>(recipe_.tokenizer_documents)));
       R1_TRY(WriteFileAtomic(path, trained.ToJson()));
       tokenizer_.emplace(std::move(trained));
     }
     if (recipe_.model.vocab_size == 0) {
       model_vocab_ = kernels::RoundUp(tokenizer_->size(), kVocabMultiple);
     } else if (recipe_.model.vocab_size < tokenizer_->size()) {
-      return Error{ErrorCode::kRefused, fmt::format("model.vocab_size is {}, but the tokenizer has {} tokens", recipe_.model.vocab_size, tokenizer_->size())};
+      return Error{ErrorCode::kRefused, fmt::format("model.vocab_size is {}, but the tokenizer has {} tokens",
+                                                    recipe_.model.vocab_size, tokenizer_->size())};
     } else {
       model_vocab_ = recipe_.model.vocab_size;
     }
@@ -165,7 +175,8 @@ class Runner {
     }
     ModelConfig config = recipe_.model;
     config.vocab_size = model_vocab_;
-    const std::string shaping = ShapingText(stage) + ModelConfigToJson(config) + std::to_string(recipe_.seed) + Sha256(tokenizer_->ToJson()) + parent_hash;
+    const std::string shaping = ShapingText(stage) + ModelConfigToJson(config) + std::to_string(recipe_.seed) +
+                                Sha256(tokenizer_->ToJson()) + parent_hash;
     const std::string hash = Sha256(shaping);
     entry["config_sha256"] = hash;
     const std::string folder = StageFolder(stage.name);
@@ -200,7 +211,8 @@ class Runner {
     return ResolveModelFolder(stage.model);
   }
 
-  Status Evaluate(const RecipeStage& stage, const EvalConfig& config, const std::string& model_folder, const std::string& hash) {
+  Status Evaluate(const RecipeStage& stage, const EvalConfig& config, const std::string& model_folder,
+                  const std::string& hash) {
     const std::string folder = StageFolder(stage.name), path = JoinPath(folder, "eval.json");
     R1_TRY(MakeDirs(folder));
     if (Exists(path)) {
@@ -209,7 +221,8 @@ class Runner {
       return Error{ErrorCode::kRefused, path + " was made with other settings; give another --output-dir"};
     }
     R1_ASSIGN(const Model model, LoadModel(model_folder, false, pool_));
-    R1_ASSIGN(const EvalResult result, EvaluateWorld(model, *tokenizer_, config, static_cast<uint64_t>(recipe_.seed), pool_));
+    R1_ASSIGN(const EvalResult result,
+              EvaluateWorld(model, *tokenizer_, config, static_cast<uint64_t>(recipe_.seed), pool_));
     R1_TRY(WriteFileAtomic(JoinPath(folder, "traces.jsonl"), TracesText(result)));
     Json j = EvalToJson(result);
     j["config_sha256"] = hash;
@@ -217,7 +230,8 @@ class Runner {
     R1_TRY(WriteFileAtomic(path, ToPrettyText(j)));
     Say(fmt::format("\n== {} ({}) ==\n{}", stage.name, stage.model, EvalText(result)));
     for (size_t i = 0; i < result.traces.size() && i < kShownTraces; ++i) {
-      Say(fmt::format("  {}\n    {} {}\n", result.traces[i].prompt, result.traces[i].completion, result.traces[i].correct ? "[right]" : "[wrong]"));
+      Say(fmt::format("  {}\n    {} {}\n", result.traces[i].prompt, result.traces[i].completion,
+                      result.traces[i].correct ? "[right]" : "[wrong]"));
     }
     Say("\n");
     return {};
@@ -275,6 +289,8 @@ std::string RunFolder(const Recipe& recipe, const RunOptions& options) {
   return options.output_dir.empty() ? fmt::format("runs/{}-seed{}", recipe.name, recipe.seed) : options.output_dir;
 }
 
-Result<RunOutcome> RunRecipe(Recipe& recipe, const RunOptions& options) { return Runner(recipe, options, RunFolder(recipe, options)).Run(); }
+Result<RunOutcome> RunRecipe(Recipe& recipe, const RunOptions& options) {
+  return Runner(recipe, options, RunFolder(recipe, options)).Run();
+}
 
 }  // namespace r1

@@ -64,7 +64,8 @@ Result<RewardSet> RewardSet::Make(std::string_view task, const std::vector<Rewar
     }
     if (function == nullptr) return Unknown("reward function", weight.name, names);
     for (const RewardWeight& before : set.weights_) {
-      if (before.name == weight.name) return Error{ErrorCode::kUsage, "reward function " + Quote(weight.name) + " given twice"};
+      if (before.name == weight.name)
+        return Error{ErrorCode::kUsage, "reward function " + Quote(weight.name) + " given twice"};
     }
     set.weights_.push_back(weight);
     set.functions_.push_back(std::move(function));

@@ -40,7 +40,8 @@ struct RewardWeight {
 // A task's reward: named functions with weights.
 class RewardSet {
  public:
-  // Task "pick" has accuracy, format and language (world/reply.h). An unknown task or name is error kUsage with the nearest one.
+  // Task "pick" has accuracy, format and language (world/reply.h). An unknown task or name is error kUsage with the
+  // nearest one.
   static Result<RewardSet> Make(std::string_view task, const std::vector<RewardWeight>& weights);
   // Names of a task's functions; empty for an unknown task.
   static std::vector<std::string> Names(std::string_view task);

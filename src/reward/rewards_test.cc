@@ -12,7 +12,8 @@ const PickProblem kProblem{{17, 2, 14, 9, 11}, 28, false};
 TEST(Rewards, WeightedSumInOrder) {
   const RewardSet set = RewardSet::Make("pick", {{"accuracy", 1}, {"format", 0.2}, {"language", 0.5}}).value();
   const std::string prompt = PromptText(kProblem);
-  const Reward all = set.Score({prompt, " <think> try 17 + 2 = 19 + 9 = 28 yes so</think><answer> 17 2 9</answer><|end|>", ""});
+  const Reward all =
+      set.Score({prompt, " <think> try 17 + 2 = 19 + 9 = 28 yes so</think><answer> 17 2 9</answer><|end|>", ""});
   EXPECT_TRUE(all.gradable);
   EXPECT_DOUBLE_EQ(all.total, 1.7);
   ASSERT_EQ(all.terms.size(), 3u);

@@ -9,7 +9,8 @@ namespace {
 constexpr double kStdEpsilon = 1e-4;
 }
 
-GroupAdvantage ComputeGroupAdvantage(std::span<const double> reward, const std::vector<bool>& gradable, bool divide_by_std) {
+GroupAdvantage ComputeGroupAdvantage(std::span<const double> reward, const std::vector<bool>& gradable,
+                                     bool divide_by_std) {
   GroupAdvantage g;
   g.advantage.assign(reward.size(), 0.0);
   const auto counted = [&](size_t i) { return (gradable.empty() || gradable[i]) && std::isfinite(reward[i]); };

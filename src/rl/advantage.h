@@ -1,5 +1,6 @@
-// Group-relative advantages (GRPO, DeepSeekMath; training facts 1.1 and 1.3): A_i = (r_i - mean) / (std + 1e-4), the standard deviation
-// with n - 1. Replies that cannot be graded are left out of mean and deviation and get 0. A group of one has no advantage.
+// Group-relative advantages (GRPO, DeepSeekMath; training facts 1.1 and 1.3): A_i = (r_i - mean) / (std + 1e-4), the
+// standard deviation with n - 1. Replies that cannot be graded are left out of mean and deviation and get 0. A group of
+// one has no advantage.
 #pragma once
 
 #include <span>
@@ -13,6 +14,7 @@ struct GroupAdvantage {
   bool zero_std = true;  // nothing to learn from this group
 };
 // gradable may be empty (all are). divide_by_std false: A_i = r_i - mean (Dr. GRPO).
-GroupAdvantage ComputeGroupAdvantage(std::span<const double> reward, const std::vector<bool>& gradable, bool divide_by_std);
+GroupAdvantage ComputeGroupAdvantage(std::span<const double> reward, const std::vector<bool>& gradable,
+                                     bool divide_by_std);
 
 }  // namespace r1

@@ -13,8 +13,7 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
-GroupAdvantage Of(const std::vector<double>& reward, const std::vector<bool>& gradable = {},
-                  bool divide = true) {
+GroupAdvantage Of(const std::vector<double>& reward, const std::vector<bool>& gradable = {}, bool divide = true) {
   return ComputeGroupAdvantage(reward, gradable, divide);
 }
 
@@ -59,8 +58,7 @@ TEST(GroupAdvantage, UngradableAndBrokenAreLeftOut) {
   EXPECT_NEAR(g.std, std, 1e-12);
   EXPECT_NEAR(g.advantage[0], 2.0 / 3 / (std + 1e-4), 1e-12);
   EXPECT_NEAR(g.advantage[2], -1.0 / 3 / (std + 1e-4), 1e-12);
-  for (const size_t i : {1u, 3u, 5u})
-    EXPECT_EQ(g.advantage[i], 0.0) << "not counted as 0, not pushed either way";
+  for (const size_t i : {1u, 3u, 5u}) EXPECT_EQ(g.advantage[i], 0.0) << "not counted as 0, not pushed either way";
   // The same as the group of the three alone.
   const GroupAdvantage alone = Of({1, 0, 0});
   EXPECT_EQ(g.advantage[0], alone.advantage[0]);
@@ -68,8 +66,8 @@ TEST(GroupAdvantage, UngradableAndBrokenAreLeftOut) {
 }
 
 TEST(GroupAdvantage, OneOrNoneLeftHasNoAdvantage) {
-  for (const auto& g : {Of({1, 0, 0}, {true, false, false}), Of({1}), Of({kNaN, 5, kNaN}),
-                        Of({0, 0}, {false, false}), Of({kNaN, kNaN}), Of({})}) {
+  for (const auto& g : {Of({1, 0, 0}, {true, false, false}), Of({1}), Of({kNaN, 5, kNaN}), Of({0, 0}, {false, false}),
+                        Of({kNaN, kNaN}), Of({})}) {
     EXPECT_TRUE(g.zero_std);
     for (const double a : g.advantage) EXPECT_EQ(a, 0.0);
     EXPECT_TRUE(std::isfinite(g.mean));
@@ -90,15 +88,13 @@ TEST(GroupAdvantage, SumsToNothingAndIgnoresShiftAndScale) {
     const double shrink = a.std / (a.std + 1e-4);
     ASSERT_NEAR(squares / static_cast<double>(reward.size() - 1), shrink * shrink, 1e-9)
         << "unit deviation but for the epsilon";
-    for (size_t i = 0; i < reward.size(); ++i)
-      ASSERT_NEAR(b.advantage[i], a.advantage[i] / shrink, 1e-3);
+    for (size_t i = 0; i < reward.size(); ++i) ASSERT_NEAR(b.advantage[i], a.advantage[i] / shrink, 1e-3);
   }
 }
 
 TEST(GroupAdvantage, HugeRewardsStayFinite) {
   for (const double size : {1e30, -1e30, 1e200}) {
-    for (const double a : Of({size, 0, 0, size / 2}).advantage)
-      ASSERT_TRUE(std::isfinite(a)) << size;
+    for (const double a : Of({size, 0, 0, size / 2}).advantage) ASSERT_TRUE(std::isfinite(a)) << size;
   }
 }
 

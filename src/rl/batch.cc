@@ -20,8 +20,9 @@ int64_t ThinkTokens(const Tokenizer& tokenizer, const std::vector<int32_t>& repl
 
 }  // namespace
 
-Result<RolloutBatch> SampleBatch(RolloutEngine& engine, const Tokenizer& tokenizer, const RlConfig& config, const RewardSet& rewards, uint64_t seed, uint64_t cursor,
-                                 uint32_t step, int64_t model_vocab, ThreadPool& pool, double* rollout_seconds) {
+Result<RolloutBatch> SampleBatch(RolloutEngine& engine, const Tokenizer& tokenizer, const RlConfig& config,
+                                 const RewardSet& rewards, uint64_t seed, uint64_t cursor, uint32_t step,
+                                 int64_t model_vocab, ThreadPool& pool, double* rollout_seconds) {
   RolloutBatch batch;
   std::vector<RolloutRequest> requests;
   for (int64_t i = 0; i < config.num_prompts; ++i) {
@@ -74,7 +75,8 @@ Result<RolloutBatch> SampleBatch(RolloutEngine& engine, const Tokenizer& tokeniz
 }
 
 void AppendBatchMetrics(const RolloutBatch& batch, Metrics* metrics) {
-  double reward = 0, graded = 0, length = 0, clipped = 0, entropy = 0, tokens = 0, think = 0, reflects = 0, mixed = 0, language = 0, thinking = 0, tries = 0;
+  double reward = 0, graded = 0, length = 0, clipped = 0, entropy = 0, tokens = 0, think = 0, reflects = 0, mixed = 0,
+         language = 0, thinking = 0, tries = 0;
   double longest = 0, shortest = 1e300;
   std::vector<double> terms(batch.rollouts.empty() ? 0 : batch.rollouts[0].reward.terms.size());
   for (const Rollout& r : batch.rollouts) {
@@ -104,7 +106,8 @@ void AppendBatchMetrics(const RolloutBatch& batch, Metrics* metrics) {
   metrics->emplace_back("reward", share(reward, graded));
   metrics->emplace_back("reward_std", batch.mean_group_std);
   metrics->emplace_back("frac_reward_zero_std", batch.zero_std_share);
-  for (size_t i = 0; i < terms.size(); ++i) metrics->emplace_back("rewards/" + batch.rollouts[0].reward.terms[i].first + "/mean", share(terms[i], graded));
+  for (size_t i = 0; i < terms.size(); ++i)
+    metrics->emplace_back("rewards/" + batch.rollouts[0].reward.terms[i].first + "/mean", share(terms[i], graded));
   metrics->emplace_back("reward/ungradable_frac", 1.0 - share(graded, count));
   metrics->emplace_back("completions/mean_length", share(length, count));
   metrics->emplace_back("completions/min_length", shortest);

@@ -16,12 +16,12 @@
 namespace r1 {
 
 struct Rollout {
-  size_t prompt = 0;              // index of its group
+  size_t prompt = 0;  // index of its group
   int64_t sample = 0;
-  std::vector<int32_t> tokens;    // prompt and reply
+  std::vector<int32_t> tokens;  // prompt and reply
   int64_t prompt_tokens = 0;
   Completion completion;
-  std::string reply;              // text
+  std::string reply;  // text
   Reward reward;
   ReplyFacts facts;
   int64_t think_tokens = 0;
@@ -36,9 +36,11 @@ struct RolloutBatch {
   double zero_std_share = 0;
 };
 
-// Samples num_generations replies to num_prompts training problems from problem `cursor` on, grades them and computes advantages.
-Result<RolloutBatch> SampleBatch(RolloutEngine& engine, const Tokenizer& tokenizer, const RlConfig& config, const RewardSet& rewards, uint64_t seed, uint64_t cursor,
-                                 uint32_t step, int64_t model_vocab, ThreadPool& pool, double* rollout_seconds);
+// Samples num_generations replies to num_prompts training problems from problem `cursor` on, grades them and computes
+// advantages.
+Result<RolloutBatch> SampleBatch(RolloutEngine& engine, const Tokenizer& tokenizer, const RlConfig& config,
+                                 const RewardSet& rewards, uint64_t seed, uint64_t cursor, uint32_t step,
+                                 int64_t model_vocab, ThreadPool& pool, double* rollout_seconds);
 
 // Reward, length, reflection and language metrics of a batch (TRL's names where it has them).
 void AppendBatchMetrics(const RolloutBatch& batch, Metrics* metrics);

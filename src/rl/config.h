@@ -1,4 +1,5 @@
-// Settings of reinforcement learning with verifiable rewards. Names follow TRL's GRPO trainer; formulas in rl/loss.h and rl/advantage.h.
+// Settings of reinforcement learning with verifiable rewards. Names follow TRL's GRPO trainer; formulas in rl/loss.h
+// and rl/advantage.h.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,9 @@ struct LossConfig {
   template <class V>
   void Fields(V& v) {
     v("algorithm", algorithm, "grpo (more to come)");
-    v("loss_type", loss_type, "dapo: mean over the tokens of the batch; grpo: mean over tokens of a reply, then over replies; dr_grpo: sum over tokens / (replies x max_completion_length)");
+    v("loss_type", loss_type,
+      "dapo: mean over the tokens of the batch; grpo: mean over tokens of a reply, then over replies; dr_grpo: sum "
+      "over tokens / (replies x max_completion_length)");
     v("scale_rewards", scale_rewards, "group: divide advantages by the group's standard deviation; none: do not");
     v("epsilon", epsilon, "clip range of the probability ratio below 1 (and above, unless epsilon_high is set)");
     v("epsilon_high", epsilon_high, "clip range above 1; 0: as epsilon");
@@ -72,7 +75,8 @@ struct RlConfig {
     v("temperature", temperature, "sampling temperature of rollouts; log-probabilities are of this distribution");
     v("num_iterations", num_iterations, "passes over a rollout (mu in the GRPO paper)");
     v("mini_batches", mini_batches, "optimizer updates of one pass, each on a part of the prompts");
-    v("ref_sync_steps", ref_sync_steps, "steps after which the reference becomes the current policy (beta > 0); 0: never");
+    v("ref_sync_steps", ref_sync_steps,
+      "steps after which the reference becomes the current policy (beta > 0); 0: never");
     v("reward_accuracy", reward_accuracy, "weight of the accuracy reward (0 or 1)");
     v("reward_format", reward_format, "weight of the format reward (0 or 1)");
     v("reward_language", reward_language, "weight of the language-consistency reward (0 .. 1)");

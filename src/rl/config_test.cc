@@ -22,8 +22,7 @@ TEST(RlConfig, DefaultsAreValidAndThePapers) {
 }
 
 TEST(RlConfig, EveryImpossibleSettingIsRefusedByName) {
-  const double nan = std::numeric_limits<double>::quiet_NaN(),
-               inf = std::numeric_limits<double>::infinity();
+  const double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
   struct Case {
     const char* named;
     std::function<void(RlConfig&)> set;
@@ -65,8 +64,7 @@ TEST(RlConfig, EveryImpossibleSettingIsRefusedByName) {
     const Status status = ValidateRlConfig(c, "recipe.toml: stage 'zero'");
     ASSERT_FALSE(status.ok()) << each.named;
     EXPECT_EQ(status.error().code, ErrorCode::kRefused) << each.named;
-    EXPECT_EQ(status.error().message.find("recipe.toml: stage 'zero': "), 0u)
-        << status.error().message;
+    EXPECT_EQ(status.error().message.find("recipe.toml: stage 'zero': "), 0u) << status.error().message;
     EXPECT_NE(status.error().message.find(each.named), std::string::npos) << status.error().message;
   }
 }

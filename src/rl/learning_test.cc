@@ -42,8 +42,7 @@ std::vector<double> ReplyLogProbs(Trainer& trainer, const std::vector<TrainSeque
     for (int64_t i = 0; i < m.rows; ++i) {
       const size_t s = static_cast<size_t>(m.sequence_R[i]);
       sum[s] += static_cast<double>(l.logp[i]);
-      if (tokens != nullptr)
-        (*tokens)[s][static_cast<size_t>(m.offset_R[i])] = static_cast<double>(l.logp[i]);
+      if (tokens != nullptr) (*tokens)[s][static_cast<size_t>(m.offset_R[i])] = static_cast<double>(l.logp[i]);
     }
   });
   return sum;
@@ -68,9 +67,8 @@ TEST(Learning, GoodReplyRisesBadReplyFalls) {
         trainer.Step(step, 4, sequences, {}, [&](int, const MicroBatch& m, LogProbs& l) {
           for (int64_t i = 0; i < m.rows; ++i) {
             const size_t s = static_cast<size_t>(m.sequence_R[i]);
-            const TokenLoss t =
-                GrpoTokenLoss(static_cast<double>(l.logp[i]),
-                              old[s][static_cast<size_t>(m.offset_R[i])], 0, advantage[s], config);
+            const TokenLoss t = GrpoTokenLoss(static_cast<double>(l.logp[i]),
+                                              old[s][static_cast<size_t>(m.offset_R[i])], 0, advantage[s], config);
             l.dlogp[i] = static_cast<float>(t.dlogp * TokenWeight(config, length[s], 2, 9, 10));
           }
         });
@@ -93,15 +91,13 @@ TEST(Learning, BanditFindsTheRewardedAnswer) {
   SetFloatMode();
   constexpr int32_t kRewarded = 13;
   const std::vector<int32_t> prompt = {1, 7, 2};
-  for (const bool flip :
-       {false, true}) {  // with the reward's sign turned the answer must vanish instead
+  for (const bool flip : {false, true}) {  // with the reward's sign turned the answer must vanish instead
     Model model = SmallModel("tiny", pool);
     Trainer trainer(model, Adam(2e-3), pool);
     RolloutEngine engine(model, pool);
     const LossConfig config;
     const auto probability = [&] {
-      return static_cast<double>(
-          NextTokenProbabilities(model, pool, {prompt}, {{kRewarded}})[0][0]);
+      return static_cast<double>(NextTokenProbabilities(model, pool, {prompt}, {{kRewarded}})[0][0]);
     };
     const double before = probability();
     EXPECT_LT(before, 0.2);
@@ -122,16 +118,14 @@ TEST(Learning, BanditFindsTheRewardedAnswer) {
       const GroupAdvantage advantage = ComputeGroupAdvantage(reward, {}, true);
       if (advantage.zero_std) continue;
       std::vector<TrainSequence> sequences;
-      for (const auto& t : tokens)
-        sequences.push_back({t.data(), static_cast<int64_t>(t.size()), 3});
+      for (const auto& t : tokens) sequences.push_back({t.data(), static_cast<int64_t>(t.size()), 3});
       trainer.Step(step, 25, sequences, {}, [&](int, const MicroBatch& m, LogProbs& l) {
         for (int64_t i = 0; i < m.rows; ++i) {
           const size_t s = static_cast<size_t>(m.sequence_R[i]);
           const double old_logp = static_cast<double>((*samples)[0][s].logp[0]);
-          ASSERT_EQ(static_cast<double>(l.logp[i]), old_logp)
-              << "the trainer sees what the sampler saw";
-          l.dlogp[i] = static_cast<float>(
-              GrpoTokenLoss(old_logp, old_logp, 0, advantage.advantage[s], config).dlogp / 128);
+          ASSERT_EQ(static_cast<double>(l.logp[i]), old_logp) << "the trainer sees what the sampler saw";
+          l.dlogp[i] =
+              static_cast<float>(GrpoTokenLoss(old_logp, old_logp, 0, advantage.advantage[s], config).dlogp / 128);
         }
       });
     }

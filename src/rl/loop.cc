@@ -53,7 +53,8 @@ class Updater {
   Updater(Trainer& trainer, const RlConfig& config, uint64_t seed) : trainer_(trainer), config_(config), seed_(seed) {}
 
   // All updates of one rollout. reference may be null. first_update: optimizer steps done before.
-  UpdateTotals Run(RolloutBatch& batch, const Model* reference, int64_t step, int64_t first_update, int64_t max_updates) {
+  UpdateTotals Run(RolloutBatch& batch, const Model* reference, int64_t step, int64_t first_update,
+                   int64_t max_updates) {
     UpdateTotals totals;
     for (int64_t pass = 0; pass < config_.num_iterations; ++pass) {
       std::vector<size_t> order(batch.problems.size());
@@ -65,7 +66,8 @@ class Updater {
       for (int64_t b = 0; b < config_.mini_batches; ++b) {
         const size_t begin = order.size() * static_cast<size_t>(b) / static_cast<size_t>(config_.mini_batches);
         const size_t end = order.size() * static_cast<size_t>(b + 1) / static_cast<size_t>(config_.mini_batches);
-        std::vector<size_t> prompts(order.begin() + static_cast<std::ptrdiff_t>(begin), order.begin() + static_cast<std::ptrdiff_t>(end));
+        std::vector<size_t> prompts(order.begin() + static_cast<std::ptrdiff_t>(begin),
+                                    order.begin() + static_cast<std::ptrdiff_t>(end));
         std::sort(prompts.begin(), prompts.end());
         Update(batch, prompts, reference, first_update, max_updates, &totals);
       }
@@ -74,7 +76,8 @@ class Updater {
   }
 
  private:
-  void Update(RolloutBatch& batch, const std::vector<size_t>& prompts, const Model* reference, int64_t first_update, int64_t max_updates, UpdateTotals* totals) {
+  void Update(RolloutBatch& batch, const std::vector<size_t>& prompts, const Model* reference, int64_t first_update,
+              int64_t max_updates, UpdateTotals* totals) {
     std::vector<TrainSequence> sequences;
     std::vector<const Rollout*> owner;
     double replies = 0, tokens = 0;
@@ -96,33 +99,40 @@ class Updater {
     if (reference != nullptr) {
       for (size_t i = 0; i < owner.size(); ++i) ref_logp[i].resize(owner[i]->completion.tokens.size());
       trainer_.Score(*reference, sequences, options, [&](int, const MicroBatch& m, LogProbs& l) {
-        for (int64_t i = 0; i < m.rows; ++i) ref_logp[static_cast<size_t>(m.sequence_R[i])][At(*owner[static_cast<size_t>(m.sequence_R[i])], m.offset_R[i])] = l.logp[i];
+        for (int64_t i = 0; i < m.rows; ++i)
+          ref_logp[static_cast<size_t>(m.sequence_R[i])]
+                  [At(*owner[static_cast<size_t>(m.sequence_R[i])], m.offset_R[i])] = l.logp[i];
       });
     }
     std::vector<UpdateSums> sums(static_cast<size_t>(trainer_.shards()));
     const bool on_policy = totals->updates == 0;
-    const StepReport report = trainer_.Step(first_update + totals->updates, max_updates, sequences, options, [&](int shard, const MicroBatch& m, LogProbs& l) {
-      UpdateSums& sum = sums[static_cast<size_t>(shard)];
-      for (int64_t i = 0; i < m.rows; ++i) {
-        const size_t which = static_cast<size_t>(m.sequence_R[i]);
-        const Rollout& r = *owner[which];
-        const size_t at = At(r, m.offset_R[i]);
-        const float sampled = r.completion.logp[at];
-        const TokenLoss t = GrpoTokenLoss(static_cast<double>(l.logp[i]), static_cast<double>(sampled), reference == nullptr ? 0.0 : static_cast<double>(ref_logp[which][at]), r.advantage, config_.loss);
-        const double weight = TokenWeight(config_.loss, static_cast<double>(r.completion.tokens.size()), replies, tokens, static_cast<double>(config_.max_completion_length));
-        l.dlogp[i] = static_cast<float>(t.dlogp * weight);
-        sum.loss += t.loss * weight;
-        sum.kl += t.kl;
-        sum.tokens += 1;
-        sum.clipped_low += t.clipped_low ? 1 : 0;
-        sum.clipped_high += t.clipped_high ? 1 : 0;
-        if (on_policy && std::bit_cast<uint32_t>(l.logp[i]) != std::bit_cast<uint32_t>(sampled)) {
-          ++sum.mismatch_tokens;
-          const double gap = std::abs(static_cast<double>(l.logp[i]) - static_cast<double>(sampled));
-          sum.mismatch_max = std::isfinite(gap) ? std::max(sum.mismatch_max, gap) : INFINITY;
-        }
-      }
-    });
+    const StepReport report = trainer_.Step(
+        first_update + totals->updates, max_updates, sequences, options,
+        [&](int shard, const MicroBatch& m, LogProbs& l) {
+          UpdateSums& sum = sums[static_cast<size_t>(shard)];
+          for (int64_t i = 0; i < m.rows; ++i) {
+            const size_t which = static_cast<size_t>(m.sequence_R[i]);
+            const Rollout& r = *owner[which];
+            const size_t at = At(r, m.offset_R[i]);
+            const float sampled = r.completion.logp[at];
+            const TokenLoss t = GrpoTokenLoss(static_cast<double>(l.logp[i]), static_cast<double>(sampled),
+                                              reference == nullptr ? 0.0 : static_cast<double>(ref_logp[which][at]),
+                                              r.advantage, config_.loss);
+            const double weight = TokenWeight(config_.loss, static_cast<double>(r.completion.tokens.size()), replies,
+                                              tokens, static_cast<double>(config_.max_completion_length));
+            l.dlogp[i] = static_cast<float>(t.dlogp * weight);
+            sum.loss += t.loss * weight;
+            sum.kl += t.kl;
+            sum.tokens += 1;
+            sum.clipped_low += t.clipped_low ? 1 : 0;
+            sum.clipped_high += t.clipped_high ? 1 : 0;
+            if (on_policy && std::bit_cast<uint32_t>(l.logp[i]) != std::bit_cast<uint32_t>(sampled)) {
+              ++sum.mismatch_tokens;
+              const double gap = std::abs(static_cast<double>(l.logp[i]) - static_cast<double>(sampled));
+              sum.mismatch_max = std::isfinite(gap) ? std::max(sum.mismatch_max, gap) : INFINITY;
+            }
+          }
+        });
     UpdateSums total;
     for (const UpdateSums& s : sums) total.Add(s);
     totals->finite = totals->finite && report.finite && std::isfinite(total.loss);
@@ -143,8 +153,8 @@ class Updater {
 
 }  // namespace
 
-Status RunRl(Model& model, const Tokenizer& tokenizer, const RlConfig& config, uint64_t seed, const std::string& folder, const std::string& config_hash, ThreadPool& pool,
-             const std::string& title) {
+Status RunRl(Model& model, const Tokenizer& tokenizer, const RlConfig& config, uint64_t seed, const std::string& folder,
+             const std::string& config_hash, ThreadPool& pool, const std::string& title) {
   const std::string completions = JoinPath(folder, "completions");
   R1_TRY(MakeDirs(completions));
   const StageFiles files{folder, config.save_steps, config.save_total_limit};
@@ -177,12 +187,16 @@ Status RunRl(Model& model, const Tokenizer& tokenizer, const RlConfig& config, u
     const double step_began = Now();
     const int64_t step = state.step + 1;
     double rollout_seconds = 0;
-    Result<RolloutBatch> sampled = SampleBatch(engine, tokenizer, config, rewards, seed, state.cursor, static_cast<uint32_t>(step), model.config().vocab_size, pool, &rollout_seconds);
+    Result<RolloutBatch> sampled =
+        SampleBatch(engine, tokenizer, config, rewards, seed, state.cursor, static_cast<uint32_t>(step),
+                    model.config().vocab_size, pool, &rollout_seconds);
     if (!sampled.ok() && sampled.error().code == ErrorCode::kInterrupted) {
       // A rollout is a function of the state before it: nothing of it needs saving.
       R1_TRY(metrics.Sync());
       R1_TRY(SaveTraining(files, state, trainer, tokenizer, reference.get()));
-      return Error{ErrorCode::kInterrupted, fmt::format("{}: interrupted; step {} is saved, run the same command again to go on", title, state.step)};
+      return Error{
+          ErrorCode::kInterrupted,
+          fmt::format("{}: interrupted; step {} is saved, run the same command again to go on", title, state.step)};
     }
     if (!sampled.ok()) return sampled.error();
     RolloutBatch& batch = *sampled;
@@ -191,7 +205,9 @@ Status RunRl(Model& model, const Tokenizer& tokenizer, const RlConfig& config, u
     const double trained_at = Now();
     if (!update.finite) {
       LogWarn(fmt::format("{}: step {}: loss or gradient is not finite; the update is skipped", title, step));
-      if (++bad_steps == kMaxBadSteps) return Error{ErrorCode::kInternal, fmt::format("{}: {} steps in a row were not finite; lower learning_rate", title, kMaxBadSteps)};
+      if (++bad_steps == kMaxBadSteps)
+        return Error{ErrorCode::kInternal,
+                     fmt::format("{}: {} steps in a row were not finite; lower learning_rate", title, kMaxBadSteps)};
     } else {
       bad_steps = 0;
     }
@@ -241,12 +257,19 @@ Status RunRl(Model& model, const Tokenizer& tokenizer, const RlConfig& config, u
       R1_TRY(metrics.Sync());
       R1_TRY(SaveTraining(files, state, trainer, tokenizer, reference.get()));
     }
-    if (stop && !last) return Error{ErrorCode::kInterrupted, fmt::format("{}: interrupted; step {} is saved, run the same command again to go on", title, state.step)};
-    progress.Update(step, fmt::format("reward {:.3f}  acc {:.3f}  len {:.1f}  wait {:.2f}  mix {:.2f}  kl {:.4f}  ent {:.3f}  mismatch {:g}  {:.1f}k tok/s", value("reward"),
-                                      value("rewards/accuracy/mean"), value("completions/mean_length"), value("think/reflections"), value("language/mixed"), mean(sums.kl), value("entropy"),
-                                      sums.mismatch_max, static_cast<double>(sampled_tokens) / (now - step_began) / 1000));
+    if (stop && !last)
+      return Error{
+          ErrorCode::kInterrupted,
+          fmt::format("{}: interrupted; step {} is saved, run the same command again to go on", title, state.step)};
+    progress.Update(step,
+                    fmt::format("reward {:.3f}  acc {:.3f}  len {:.1f}  wait {:.2f}  mix {:.2f}  kl {:.4f}  ent {:.3f} "
+                                " mismatch {:g}  {:.1f}k tok/s",
+                                value("reward"), value("rewards/accuracy/mean"), value("completions/mean_length"),
+                                value("think/reflections"), value("language/mixed"), mean(sums.kl), value("entropy"),
+                                sums.mismatch_max, static_cast<double>(sampled_tokens) / (now - step_began) / 1000));
   }
-  progress.Finish(fmt::format("{:.2f}M tokens sampled, {}", static_cast<double>(tokens_here) / 1e6, DurationText(Now() - began)));
+  progress.Finish(
+      fmt::format("{:.2f}M tokens sampled, {}", static_cast<double>(tokens_here) / 1e6, DurationText(Now() - began)));
   return {};
 }
 

@@ -28,7 +28,8 @@ TokenLoss GrpoTokenLoss(double logp, double old_logp, double ref_logp, double ad
   return t;
 }
 
-double TokenWeight(const LossConfig& config, double tokens, double batch_replies, double batch_tokens, double max_completion_length) {
+double TokenWeight(const LossConfig& config, double tokens, double batch_replies, double batch_tokens,
+                   double max_completion_length) {
   if (config.loss_type == "grpo") return 1.0 / (batch_replies * tokens);
   if (config.loss_type == "dr_grpo") return 1.0 / (batch_replies * max_completion_length);
   return 1.0 / batch_tokens;

@@ -37,23 +37,19 @@ const HandCase kHandCases[] = {
     {"no advantage", -0.5, -1.0, 0.0, 0.2, 0, 0.0, 0.0, false, false},
     {"inside the range", -1.0, -1.1, 2.0, 0.2, 0, -2.2103418362, -2.2103418362, false, false},
     {"good and far up: clipped at 1.2", -0.5, -1.0, 2.0, 0.2, 0, -2.4, 0.0, false, true},
-    {"good and far up, wider above: 1.7", -0.5, -1.0, 2.0, 0.2, 0.7, -3.2974425414, -3.2974425414,
-     false, false},
+    {"good and far up, wider above: 1.7", -0.5, -1.0, 2.0, 0.2, 0.7, -3.2974425414, -3.2974425414, false, false},
     {"good and far up, a little wider: 1.28", -0.5, -1.0, 2.0, 0.2, 0.28, -2.56, 0.0, false, true},
-    {"bad and far up: the minimum keeps the ratio", -0.5, -1.0, -1.0, 0.2, 0, 1.6487212707,
-     1.6487212707, false, false},
+    {"bad and far up: the minimum keeps the ratio", -0.5, -1.0, -1.0, 0.2, 0, 1.6487212707, 1.6487212707, false, false},
     {"bad and far down: clipped at 0.8", -1.5, -1.0, -1.0, 0.2, 0, 0.8, 0.0, true, false},
-    {"bad and far down, wider above changes nothing below", -1.5, -1.0, -1.0, 0.2, 0.7, 0.8, 0.0,
-     true, false},
-    {"good and far down: the minimum keeps the ratio", -1.5, -1.0, 1.0, 0.2, 0, -0.6065306597,
-     -0.6065306597, false, false},
+    {"bad and far down, wider above changes nothing below", -1.5, -1.0, -1.0, 0.2, 0.7, 0.8, 0.0, true, false},
+    {"good and far down: the minimum keeps the ratio", -1.5, -1.0, 1.0, 0.2, 0, -0.6065306597, -0.6065306597, false,
+     false},
     {"wide range: not clipped", -1.5, -1.0, -1.0, 0.5, 0, 0.6065306597, 0.6065306597, false, false},
 };
 
 TEST(GrpoTokenLoss, HandComputed) {
   for (const HandCase& c : kHandCases) {
-    const TokenLoss t =
-        GrpoTokenLoss(c.logp, c.old_logp, 0.0, c.advantage, Config(c.epsilon, c.epsilon_high, 0));
+    const TokenLoss t = GrpoTokenLoss(c.logp, c.old_logp, 0.0, c.advantage, Config(c.epsilon, c.epsilon_high, 0));
     EXPECT_NEAR(t.loss, c.loss, kTight) << c.what;
     EXPECT_NEAR(t.dlogp, c.dlogp, kTight) << c.what;
     EXPECT_EQ(t.clipped_low, c.low) << c.what;
@@ -68,16 +64,14 @@ TEST(GrpoTokenLoss, KlToTheReference) {
   const TokenLoss below = GrpoTokenLoss(-1.0, -1.0, -1.5, 0.0, config);  // the reference gives less
   EXPECT_NEAR(below.kl, 0.1065306597, kTight);
   EXPECT_NEAR(below.loss, 0.01065306597, kTight);
-  EXPECT_NEAR(below.dlogp, 0.1 * 0.3934693403, kTight)
-      << "descent lowers a probability above the reference's";
+  EXPECT_NEAR(below.dlogp, 0.1 * 0.3934693403, kTight) << "descent lowers a probability above the reference's";
   const TokenLoss above = GrpoTokenLoss(-1.5, -1.5, -1.0, 0.0, config);  // the reference gives more
   EXPECT_NEAR(above.kl, 0.1487212707, kTight);
   EXPECT_NEAR(above.dlogp, -0.1 * 0.6487212707, kTight);
   const TokenLoss equal = GrpoTokenLoss(-1.0, -1.0, -1.0, 1.0, config);
   EXPECT_EQ(equal.kl, 0.0);
   EXPECT_NEAR(equal.dlogp, -1.0, kTight) << "the policy term alone";
-  const TokenLoss both =
-      GrpoTokenLoss(-0.5, -1.0, -1.0, 2.0, config);  // the clip stops the policy term, not the KL
+  const TokenLoss both = GrpoTokenLoss(-0.5, -1.0, -1.0, 2.0, config);  // the clip stops the policy term, not the KL
   EXPECT_TRUE(both.clipped_high);
   EXPECT_NEAR(both.loss, -2.4 + 0.1 * 0.1065306597, kTight);
   EXPECT_NEAR(both.dlogp, 0.1 * 0.3934693403, kTight);
@@ -89,25 +83,20 @@ TEST(GrpoTokenLoss, DerivativeIsThatOfTheLoss) {
   Rng rng(1, Stream::kTest);
   int checked = 0, clipped = 0, bounded = 0;
   for (int i = 0; i < 4000; ++i) {
-    const LossConfig config =
-        Config(0.05 + 0.4 * rng.Uniform(), rng.Chance(0.5) ? 0.0 : 0.05 + rng.Uniform(),
-               rng.Chance(0.3) ? 0.0 : rng.Uniform());
+    const LossConfig config = Config(0.05 + 0.4 * rng.Uniform(), rng.Chance(0.5) ? 0.0 : 0.05 + rng.Uniform(),
+                                     rng.Chance(0.3) ? 0.0 : rng.Uniform());
     const double old_logp = -6 * rng.Uniform();
-    const double spread =
-        i % 10 == 0 ? 60.0 : 1.5;  // a tenth of the cases beyond the bound of +-20
-    const double logp = old_logp + spread * (rng.Uniform() - 0.5),
-                 ref = logp + spread * (rng.Uniform() - 0.5);
+    const double spread = i % 10 == 0 ? 60.0 : 1.5;  // a tenth of the cases beyond the bound of +-20
+    const double logp = old_logp + spread * (rng.Uniform() - 0.5), ref = logp + spread * (rng.Uniform() - 0.5);
     const double advantage = 4 * (rng.Uniform() - 0.5);
     const double ratio = std::exp(logp - old_logp),
                  high = config.epsilon_high > 0 ? config.epsilon_high : config.epsilon;
     constexpr double kStep = 1e-6;
     const auto near = [&](double x, double kink) { return std::abs(x - kink) < 1e-4; };
-    if (near(ratio, 1 + high) || near(ratio, 1 - config.epsilon) ||
-        near(std::abs(logp - old_logp), 20) || near(std::abs(ref - logp), 20))
+    if (near(ratio, 1 + high) || near(ratio, 1 - config.epsilon) || near(std::abs(logp - old_logp), 20) ||
+        near(std::abs(ref - logp), 20))
       continue;
-    const auto loss = [&](double x) {
-      return GrpoTokenLoss(x, old_logp, ref, advantage, config).loss;
-    };
+    const auto loss = [&](double x) { return GrpoTokenLoss(x, old_logp, ref, advantage, config).loss; };
     const TokenLoss t = GrpoTokenLoss(logp, old_logp, ref, advantage, config);
     const double numeric = (loss(logp + kStep) - loss(logp - kStep)) / (2 * kStep);
     ASSERT_NEAR(t.dlogp, numeric, 1e-6 * (1 + std::abs(t.loss) + std::abs(t.dlogp)))

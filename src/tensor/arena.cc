@@ -1,8 +1,8 @@
 #include "tensor/arena.h"
 
 #include <algorithm>
-#include <string>
 #include <cstdint>
+#include <string>
 
 #include "base/check.h"
 
@@ -19,7 +19,8 @@ Arena::Chunk Arena::MakeChunk(size_t bytes) {
   chunk.owner.reset(new (std::nothrow) std::byte[bytes + 64]);
   if (chunk.owner == nullptr) {
     CheckFailed(__FILE__, __LINE__, "out of memory",
-                "cannot allocate " + std::to_string(bytes >> 20) + " MiB of working memory; use fewer tokens per step or a smaller model");
+                "cannot allocate " + std::to_string(bytes >> 20) +
+                    " MiB of working memory; use fewer tokens per step or a smaller model");
   }
   const auto address = reinterpret_cast<uintptr_t>(chunk.owner.get());
   chunk.data = chunk.owner.get() + ((address + 63) / 64 * 64 - address);

@@ -1,5 +1,6 @@
-// A bump allocator for the tensors of one step: allocation is an addition, release is a reset. The first steps find out how much
-// is needed (chunks are added); Reset() then joins them into one chunk, so the steady state never calls malloc.
+// A bump allocator for the tensors of one step: allocation is an addition, release is a reset. The first steps find out
+// how much is needed (chunks are added); Reset() then joins them into one chunk, so the steady state never calls
+// malloc.
 #pragma once
 
 #include <cstddef>

@@ -12,7 +12,9 @@ namespace {
 
 using Pair = std::pair<int32_t, int32_t>;
 
-uint64_t Key(Pair p) { return static_cast<uint64_t>(static_cast<uint32_t>(p.first)) << 32 | static_cast<uint32_t>(p.second); }
+uint64_t Key(Pair p) {
+  return static_cast<uint64_t>(static_cast<uint32_t>(p.first)) << 32 | static_cast<uint32_t>(p.second);
+}
 
 struct TrainWord {
   std::vector<int32_t> symbols;
@@ -87,11 +89,13 @@ class Trainer {
     touched_.clear();
   }
 
-  // Two different pairs may spell the same token, which then keeps its first id. A pair that would spell an added token is
-  // never joined (false), so that content cannot produce one.
+  // Two different pairs may spell the same token, which then keeps its first id. A pair that would spell an added token
+  // is never joined (false), so that content cannot produce one.
   bool Join(Pair pair) {
-    const std::string text = parts_.tokens[static_cast<size_t>(pair.first)] + parts_.tokens[static_cast<size_t>(pair.second)];
-    if (std::any_of(parts_.added.begin(), parts_.added.end(), [&](const AddedToken& a) { return a.content == text; })) return false;
+    const std::string text =
+        parts_.tokens[static_cast<size_t>(pair.first)] + parts_.tokens[static_cast<size_t>(pair.second)];
+    if (std::any_of(parts_.added.begin(), parts_.added.end(), [&](const AddedToken& a) { return a.content == text; }))
+      return false;
     const auto [entry, fresh] = id_of_.emplace(text, static_cast<int32_t>(parts_.tokens.size()));
     const int32_t id = entry->second;
     if (fresh) parts_.tokens.push_back(text);
@@ -153,8 +157,8 @@ Result<Tokenizer> TrainBpe(const WordCounts& words, std::vector<AddedToken> adde
   TokenizerParts parts = BytesOnly(std::move(added));
   if (options.max_vocab < static_cast<int32_t>(parts.tokens.size())) {
     return Error{ErrorCode::kRefused, "a byte-level vocabulary needs at least " + std::to_string(parts.tokens.size()) +
-                                          " tokens (256 bytes and the added tokens), " + std::to_string(options.max_vocab) +
-                                          " are allowed"};
+                                          " tokens (256 bytes and the added tokens), " +
+                                          std::to_string(options.max_vocab) + " are allowed"};
   }
   return Tokenizer::FromParts(Trainer(words, std::move(parts), first_byte, options).Run(), "trained tokenizer");
 }

@@ -1,7 +1,7 @@
-// Training of byte-level BPE (Sennrich et al. 2016): start from the 256 bytes; again and again join the pair of neighbouring
-// symbols with the largest total count over all words, until no word has two symbols left, no pair reaches min_count, or the
-// vocabulary is full. Ties go to the lexicographically smallest pair (left bytes, then right bytes), so the result depends on
-// the counts only. Ids: added tokens first, then the bytes 0..255, then one token a merge.
+// Training of byte-level BPE (Sennrich et al. 2016): start from the 256 bytes; again and again join the pair of
+// neighbouring symbols with the largest total count over all words, until no word has two symbols left, no pair reaches
+// min_count, or the vocabulary is full. Ties go to the lexicographically smallest pair (left bytes, then right bytes),
+// so the result depends on the counts only. Ids: added tokens first, then the bytes 0..255, then one token a merge.
 #pragma once
 
 #include <cstdint>

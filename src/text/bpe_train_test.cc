@@ -71,8 +71,8 @@ std::filesystem::path DataFolder() {
   return std::filesystem::path(__FILE__).parent_path() / "../../../shared/data";
 }
 
-// GPT-2's split 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ for text whose letters are ASCII
-// or, above ASCII, those with a code point in the Latin blocks; enough for the reference corpus.
+// GPT-2's split 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ for text whose letters are
+// ASCII or, above ASCII, those with a code point in the Latin blocks; enough for the reference corpus.
 WordCounts Gpt2Words(const std::string& text) {
   const auto type = [&](size_t at, int* length) {
     if (at >= text.size()) return 'e';

@@ -46,8 +46,8 @@ size_t SkipSpace(std::string_view text, size_t at) {
 
 }  // namespace
 
-// A word's symbols as a doubly linked list in arrays, and a heap of the pairs that could be joined. An entry is stale, and
-// skipped, when the symbols at its place are no longer the ones it was made for.
+// A word's symbols as a doubly linked list in arrays, and a heap of the pairs that could be joined. An entry is stale,
+// and skipped, when the symbols at its place are no longer the ones it was made for.
 struct Tokenizer::Scratch {
   struct Symbol {
     int32_t id;
@@ -83,7 +83,8 @@ Result<Tokenizer> Tokenizer::FromParts(TokenizerParts parts, std::string_view wh
     if (parts.tokens[static_cast<size_t>(added.id)] != added.content) {
       return Bad(where, "added token " + name + " has the id of " + Quote(parts.tokens[static_cast<size_t>(added.id)]));
     }
-    if (!t.added_id_.emplace(added.content, added.id).second) return Bad(where, "added token " + name + " occurs twice");
+    if (!t.added_id_.emplace(added.content, added.id).second)
+      return Bad(where, "added token " + name + " occurs twice");
     t.added_index_[static_cast<size_t>(added.id)] = static_cast<int32_t>(i);
   }
   t.byte_id_.fill(-1);
@@ -107,11 +108,13 @@ Result<Tokenizer> Tokenizer::FromParts(TokenizerParts parts, std::string_view wh
     const auto plain = [&](int32_t id) {
       return id >= 0 && static_cast<size_t>(id) < count && t.added_index_[static_cast<size_t>(id)] < 0;
     };
-    if (!plain(left) || !plain(right)) return Bad(where, "merge " + std::to_string(rank + 1) + " joins an unknown token");
+    if (!plain(left) || !plain(right))
+      return Bad(where, "merge " + std::to_string(rank + 1) + " joins an unknown token");
     const std::string joined = parts.tokens[static_cast<size_t>(left)] + parts.tokens[static_cast<size_t>(right)];
     const auto found = t.plain_id_.find(joined);
     if (found == t.plain_id_.end()) {
-      return Bad(where, "merge " + std::to_string(rank + 1) + " makes " + Quote(joined) + ", which is not in the vocabulary");
+      return Bad(where,
+                 "merge " + std::to_string(rank + 1) + " makes " + Quote(joined) + ", which is not in the vocabulary");
     }
     if (!t.merge_.emplace(PairKey(left, right), Merge{static_cast<int32_t>(rank), found->second}).second) {
       return Bad(where, "merge " + std::to_string(rank + 1) + " occurs twice");

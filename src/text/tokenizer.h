@@ -1,9 +1,10 @@
 // Byte-level byte-pair encoding in the Hugging Face tokenizer.json format.
-//   text -> added tokens cut out (leftmost, then longest) -> words (word_split.h) -> bytes -> merges in rank order -> ids
-// Every byte has a token, so any string, valid UTF-8 or not, is encoded and decodes to itself. Exceptions to "to itself":
-// white space that an added token with lstrip or rstrip swallows.
-// Work is O(n log w) for n bytes and words of w <= 1,025 bytes; no recursion. All const functions may be called from several
-// threads. The loader accepts the forms that ToJson writes (see FromJson) and refuses every other one by name.
+//   text -> added tokens cut out (leftmost, then longest) -> words (word_split.h) -> bytes -> merges in rank order ->
+//   ids
+// Every byte has a token, so any string, valid UTF-8 or not, is encoded and decodes to itself. Exceptions to "to
+// itself": white space that an added token with lstrip or rstrip swallows. Work is O(n log w) for n bytes and words of
+// w <= 1,025 bytes; no recursion. All const functions may be called from several threads. The loader accepts the forms
+// that ToJson writes (see FromJson) and refuses every other one by name.
 #pragma once
 
 #include <array>
@@ -25,9 +26,9 @@ namespace r1 {
 struct AddedToken {
   int32_t id = -1;
   std::string content;
-  bool lstrip = false;   // swallows white space before it
-  bool rstrip = false;   // swallows white space after it
-  bool special = true;   // Decode(ids, skip_special = true) leaves it out
+  bool lstrip = false;  // swallows white space before it
+  bool rstrip = false;  // swallows white space after it
+  bool special = true;  // Decode(ids, skip_special = true) leaves it out
 };
 
 // What a tokenizer is made of; Tokenizer::FromParts checks it.
@@ -39,8 +40,9 @@ struct TokenizerParts {
 
 class Tokenizer {
  public:
-  // `where` names the source in errors. Model type BPE with byte-level alphabet, pre_tokenizer Sequence(Split(kWordPattern),
-  // ByteLevel without its own regex), decoder ByteLevel, no normalizer, post_processor null or ByteLevel.
+  // `where` names the source in errors. Model type BPE with byte-level alphabet, pre_tokenizer
+  // Sequence(Split(kWordPattern), ByteLevel without its own regex), decoder ByteLevel, no normalizer, post_processor
+  // null or ByteLevel.
   static Result<Tokenizer> FromJson(std::string_view json, std::string_view where);
   static Result<Tokenizer> Load(const std::string& path);
   static Result<Tokenizer> FromParts(TokenizerParts parts, std::string_view where);
@@ -61,8 +63,10 @@ class Tokenizer {
   std::string TextOf(int32_t id) const;
   const TokenizerParts& parts() const { return parts_; }
 
-  // Calls `visit` for each stretch of scaffold text between added tokens (id -1) and for each added token (its id), in order.
-  void ForEachSegment(std::string_view text, const std::function<void(std::string_view stretch, int32_t id)>& visit) const;
+  // Calls `visit` for each stretch of scaffold text between added tokens (id -1) and for each added token (its id), in
+  // order.
+  void ForEachSegment(std::string_view text,
+                      const std::function<void(std::string_view stretch, int32_t id)>& visit) const;
 
  private:
   struct StringHash {
@@ -82,8 +86,8 @@ class Tokenizer {
 
   TokenizerParts parts_;
   std::array<int32_t, 256> byte_id_{};
-  IdMap plain_id_;                             // tokens that merges can make
-  IdMap whole_word_;                           // those of them that encode to themselves: a word found here needs no merging
+  IdMap plain_id_;    // tokens that merges can make
+  IdMap whole_word_;  // those of them that encode to themselves: a word found here needs no merging
   IdMap added_id_;
   std::unordered_map<uint64_t, Merge> merge_;  // key: left id << 32 | right id
   std::vector<int32_t> added_index_;           // id -> index into parts_.added, or -1

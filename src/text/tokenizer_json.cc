@@ -1,6 +1,7 @@
 // tokenizer.json: reading, with every form that is not known refused by name, and writing.
-// In the file a token is spelled with one printable character a byte (GPT-2's table): bytes 33..126, 161..172 and 174..255
-// are the code points of the same number, the other 68 bytes in increasing order are U+0100, U+0101, and so on.
+// In the file a token is spelled with one printable character a byte (GPT-2's table): bytes 33..126, 161..172 and
+// 174..255 are the code points of the same number, the other 68 bytes in increasing order are U+0100, U+0101, and so
+// on.
 
 #include <algorithm>
 #include <array>
@@ -109,8 +110,8 @@ class Reader {
     if (found == root.end() || found->is_null()) return Bad("there is no pre_tokenizer");
     if (*found == mine) return {};
     const auto text = found->dump(-1, ' ', false, Json::error_handler_t::replace);
-    return Bad("unknown pre_tokenizer " + Quote(text, 512) + "; this build knows only Split by " + std::string(kWordPattern) +
-               " followed by ByteLevel");
+    return Bad("unknown pre_tokenizer " + Quote(text, 512) + "; this build knows only Split by " +
+               std::string(kWordPattern) + " followed by ByteLevel");
   }
 
   Status Decoder(const Json& root) const {
@@ -139,7 +140,8 @@ class Reader {
     if (!list->is_array()) return Bad("added_tokens is not a list");
     std::unordered_set<std::string> seen;
     for (const Json& entry : *list) {
-      R1_TRY(Known(entry, "added_tokens", {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"}));
+      R1_TRY(
+          Known(entry, "added_tokens", {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"}));
       AddedToken token;
       const auto content = entry.find("content");
       if (content == entry.end() || !content->is_string()) return Bad("an added token has no content");
@@ -239,21 +241,22 @@ class Reader {
 
   Result<TokenizerParts> Read(const Json& root) const {
     R1_TRY(Known(root, "the file",
-                 {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder",
-                  "model"}));
+                 {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
+                  "decoder", "model"}));
     R1_TRY(Allow(root, "", "version", {"1.0"}));
     for (const char* key : {"truncation", "padding", "normalizer"}) R1_TRY(Allow(root, "", key, {nullptr}));
     const auto model = root.find("model");
     if (model == root.end() || !model->is_object()) return Bad("there is no model");
     R1_TRY(Known(*model, "model",
-                 {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback",
-                  "ignore_merges", "vocab", "merges"}));
+                 {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
+                  "byte_fallback", "ignore_merges", "vocab", "merges"}));
     R1_TRY(Allow(*model, "model.", "type", {"BPE"}));
     for (const char* key : {"dropout", "unk_token"}) R1_TRY(Allow(*model, "model.", key, {nullptr}));
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
       R1_TRY(Allow(*model, "model.", key, {nullptr, ""}));
     }
-    for (const char* key : {"fuse_unk", "byte_fallback", "ignore_merges"}) R1_TRY(Allow(*model, "model.", key, {false}));
+    for (const char* key : {"fuse_unk", "byte_fallback", "ignore_merges"})
+      R1_TRY(Allow(*model, "model.", key, {false}));
     R1_TRY(PreTokenizer(root));
     R1_TRY(Decoder(root));
     R1_TRY(PostProcessor(root));
@@ -299,15 +302,20 @@ std::string Tokenizer::ToJson() const {
             ", \"normalized\": false, \"special\": " + flag(added.special) + "}";
     comma = ",\n";
   }
-  text += "\n  ],\n  \"normalizer\": null,\n  \"pre_tokenizer\": {\n    \"type\": \"Sequence\",\n    \"pretokenizers\": [\n";
+  text +=
+      "\n  ],\n  \"normalizer\": null,\n  \"pre_tokenizer\": {\n    \"type\": \"Sequence\",\n    \"pretokenizers\": "
+      "[\n";
   text += "      {\"type\": \"Split\", \"pattern\": {\"Regex\": " + JsonText(std::string(kWordPattern)) +
           "}, \"behavior\": \"Isolated\", \"invert\": false},\n";
-  text += "      {\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, \"use_regex\": false}\n";
-  text += "    ]\n  },\n  \"post_processor\": null,\n  \"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, "
-          "\"trim_offsets\": true, \"use_regex\": true},\n";
-  text += "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n    \"unk_token\": null,\n"
-          "    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n    \"fuse_unk\": false,\n"
-          "    \"byte_fallback\": false,\n    \"ignore_merges\": false,\n    \"vocab\": {";
+  text +=
+      "      {\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, \"use_regex\": false}\n";
+  text +=
+      "    ]\n  },\n  \"post_processor\": null,\n  \"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, "
+      "\"trim_offsets\": true, \"use_regex\": true},\n";
+  text +=
+      "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n    \"unk_token\": null,\n"
+      "    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n    \"fuse_unk\": false,\n"
+      "    \"byte_fallback\": false,\n    \"ignore_merges\": false,\n    \"vocab\": {";
   comma = "\n";
   for (int32_t id = 0; id < size(); ++id) {
     text += comma;

@@ -121,9 +121,10 @@ std::vector<int32_t> SlowEncode(const Tokenizer& t, std::string_view text) {
 }
 
 TEST(Tokenizer, AgreesWithTheDefinitionOnRandomText) {
-  const Tokenizer t = TrainBpe(std::vector<std::string>{"abab abba aabb bbaa abcabc abcab cab cabba aaaa aaaaaaaa bababa"}, {},
-                               {.max_vocab = 300, .min_count = 1})
-                          .value();
+  const Tokenizer t =
+      TrainBpe(std::vector<std::string>{"abab abba aabb bbaa abcabc abcab cab cabba aaaa aaaaaaaa bababa"}, {},
+               {.max_vocab = 300, .min_count = 1})
+          .value();
   ASSERT_GT(t.size(), 270);
   size_t merged = 0;
   for (uint64_t round = 0; round < 2000; ++round) {
@@ -201,7 +202,8 @@ constexpr Edit kEdits[] = {
     {"Pattern", "?[0-9]{1,256}|", "(a+)+$|", "(a+)+$"},
     {"PreTokenizer", "\"type\": \"Sequence\"", "\"type\": \"Whitespace\"", "Whitespace"},
     {"Regex", "\"use_regex\": false", "\"use_regex\": true", "unknown pre_tokenizer"},
-    {"PostProcessor", "\"post_processor\": null", "\"post_processor\": {\"type\": \"TemplateProcessing\"}", "post_processor"},
+    {"PostProcessor", "\"post_processor\": null", "\"post_processor\": {\"type\": \"TemplateProcessing\"}",
+     "post_processor"},
     {"Decoder", "\"decoder\": {\"type\": \"ByteLevel\"", "\"decoder\": {\"type\": \"Metaspace\"", "decoder"},
     {"Dropout", "\"dropout\": null", "\"dropout\": 0.1", "dropout"},
     {"ByteFallback", "\"byte_fallback\": false", "\"byte_fallback\": true", "byte_fallback"},
@@ -254,7 +256,8 @@ TEST(Tokenizer, MegabytesOfOneThingAreLinear) {
 
 TEST(Tokenizer, ManyAddedTokensWithOnePrefix) {
   std::vector<AddedToken> added;
-  for (int i = 0; i < 20'000; ++i) added.push_back({.id = -1, .content = "<|common_prefix_" + std::to_string(i) + "|>"});
+  for (int i = 0; i < 20'000; ++i)
+    added.push_back({.id = -1, .content = "<|common_prefix_" + std::to_string(i) + "|>"});
   const Tokenizer t = TrainBpe(std::vector<std::string>{}, added, {.max_vocab = 30'000}).value();
   std::string text;
   for (int i = 0; i < 20'000; ++i) text += "<|common_prefix_" + std::to_string(i % 3 == 0 ? i : 99999) + "|>";
@@ -284,8 +287,8 @@ TEST(R1ZeroTemplate, SaysWhatTheReportLists) {
   const std::string prompt = R1ZeroPrompt("How many?");
   size_t at = 0;
   for (const char* part : {"conversation", "User", "Assistant", "mind", "<think>", "</think>", "<answer>", "</answer>",
-                           "<think> the reasoning goes here </think> <answer> the answer goes here </answer>", "User: How many?",
-                           "Assistant:"}) {
+                           "<think> the reasoning goes here </think> <answer> the answer goes here </answer>",
+                           "User: How many?", "Assistant:"}) {
     at = prompt.find(part, std::string(part).starts_with("<think> the") ? 0 : at);
     ASSERT_NE(at, std::string::npos) << part;
   }

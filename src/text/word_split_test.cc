@@ -39,7 +39,9 @@ TEST(WordSplit, SpacesLeaveOneToTheNextWord) {
   EXPECT_EQ(Split("a\nb"), (Words{"a", "\n", "b"}));
   EXPECT_EQ(Split("a\n b"), (Words{"a", "\n", " b"}));
   EXPECT_EQ(Split("a \n"), (Words{"a", " \n"}));
-  EXPECT_EQ(Split("a\xE3\x80\x80" "b"), (Words{"a", "\xE3\x80\x80", "b"}));  // ideographic space
+  EXPECT_EQ(Split("a\xE3\x80\x80"
+                  "b"),
+            (Words{"a", "\xE3\x80\x80", "b"}));  // ideographic space
   EXPECT_EQ(Split("   "), (Words{"   "}));
 }
 
@@ -54,9 +56,9 @@ TEST(WordSplit, LengthCap) {
 
 TEST(WordSplit, InvalidBytesAreCharactersOfWords) {
   EXPECT_EQ(Split("\xFF\xFE x"), (Words{"\xFF\xFE", " x"}));
-  EXPECT_EQ(Split("\xE3\x80"), (Words{"\xE3\x80"}));               // cut ideographic space
-  EXPECT_EQ(Split("\xC0\xA0 a"), (Words{"\xC0\xA0", " a"}));       // overlong space is no space
-  EXPECT_EQ(Utf8At("\xED\xA0\x80", 0).code, -1);                   // surrogate
+  EXPECT_EQ(Split("\xE3\x80"), (Words{"\xE3\x80"}));          // cut ideographic space
+  EXPECT_EQ(Split("\xC0\xA0 a"), (Words{"\xC0\xA0", " a"}));  // overlong space is no space
+  EXPECT_EQ(Utf8At("\xED\xA0\x80", 0).code, -1);              // surrogate
   EXPECT_EQ(Utf8At("\xF0\x9F\x98\x80", 0).code, 0x1F600);
 }
 
@@ -84,9 +86,9 @@ size_t SlowMatch(const std::vector<int>& c, size_t at) {
 }
 
 TEST(WordSplit, AgreesWithThePatternOnRandomText) {
-  const std::vector<std::pair<std::string, int>> alphabet = {{" ", ' '},  {" ", ' '},     {"\n", '\n'}, {"\t", '\t'}, {"7", '7'},
-                                                             {"a", 'a'},  {"é", 0xE9},    {"中", 0x4E2D}, {"\u3000", 0x3000},
-                                                             {"\u00A0", 0xA0}, {"😀", 0x1F600}, {"0", '0'}};
+  const std::vector<std::pair<std::string, int>> alphabet = {
+      {" ", ' '},  {" ", ' '},     {"\n", '\n'},       {"\t", '\t'},     {"7", '7'},     {"a", 'a'},
+      {"é", 0xE9}, {"中", 0x4E2D}, {"\u3000", 0x3000}, {"\u00A0", 0xA0}, {"😀", 0x1F600}, {"0", '0'}};
   for (uint64_t round = 0; round < 4000; ++round) {
     Rng rng(1, Stream::kTest, round);
     std::string text;

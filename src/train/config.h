@@ -34,7 +34,8 @@ struct OptimizerConfig {
     v("weight_decay", weight_decay, "decoupled weight decay, on matrices only");
     v("max_grad_norm", max_grad_norm, "gradient clipping norm; 0: none");
     v("router_bias_update", router_bias_update, "step of the aux-loss-free expert balance after each update; 0: off");
-    v("grad_shards", grad_shards, "parts of a step that may run in parallel; part of the arithmetic, not of the machine");
+    v("grad_shards", grad_shards,
+      "parts of a step that may run in parallel; part of the arithmetic, not of the machine");
     v("micro_tokens", micro_tokens, "tokens of one forward and backward pass inside a shard");
   }
 };

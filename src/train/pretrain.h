@@ -1,4 +1,5 @@
-// Base training on the built-in world's corpus: next-token loss on replies, plus the prediction module's loss and the balance loss.
+// Base training on the built-in world's corpus: next-token loss on replies, plus the prediction module's loss and the
+// balance loss.
 #pragma once
 
 #include <string>
@@ -32,9 +33,10 @@ struct PretrainConfig {
 };
 Status ValidatePretrainConfig(const PretrainConfig& config, const std::string& where);
 
-// Trains model (initialised by the caller) in folder; resumes from its newest checkpoint. On Ctrl-C it saves and returns kInterrupted.
-// title names the progress line.
-Status RunPretrain(Model& model, const Tokenizer& tokenizer, const PretrainConfig& config, uint64_t seed, const std::string& folder, const std::string& config_hash,
-                   ThreadPool& pool, const std::string& title);
+// Trains model (initialised by the caller) in folder; resumes from its newest checkpoint. On Ctrl-C it saves and
+// returns kInterrupted. title names the progress line.
+Status RunPretrain(Model& model, const Tokenizer& tokenizer, const PretrainConfig& config, uint64_t seed,
+                   const std::string& folder, const std::string& config_hash, ThreadPool& pool,
+                   const std::string& title);
 
 }  // namespace r1

@@ -15,20 +15,30 @@ constexpr int64_t kMaxMetricsBytes = int64_t{1} << 30;
 constexpr int64_t kMaxStateBytes = int64_t{1} << 20;
 
 // A whole number that is not negative; the parser stores such as signed or as unsigned.
-bool IsCount(const nlohmann::json& j) { return j.is_number_unsigned() || (j.is_number_integer() && j.get<int64_t>() >= 0); }
+bool IsCount(const nlohmann::json& j) {
+  return j.is_number_unsigned() || (j.is_number_integer() && j.get<int64_t>() >= 0);
+}
 
 nlohmann::ordered_json StateToJson(const TrainState& s) {
-  return {{"kind", s.kind}, {"step", s.step}, {"seed", s.seed}, {"cursor", s.cursor}, {"num_tokens", s.num_tokens}, {"optimizer_steps", s.optimizer_steps}, {"config_hash", s.config_hash}};
+  return {{"kind", s.kind},
+          {"step", s.step},
+          {"seed", s.seed},
+          {"cursor", s.cursor},
+          {"num_tokens", s.num_tokens},
+          {"optimizer_steps", s.optimizer_steps},
+          {"config_hash", s.config_hash}};
 }
 
 Result<TrainState> StateFromJson(const std::string& path) {
   R1_ASSIGN(const nlohmann::json j, ReadJsonFile(path, kMaxStateBytes));
   TrainState s;
   for (const char* key : {"step", "seed", "cursor", "num_tokens", "optimizer_steps"}) {
-    if (!j.is_object() || !j.contains(key) || !IsCount(j[key])) return Error{ErrorCode::kBadInput, path + ": '" + key + "' is missing or not a whole number"};
+    if (!j.is_object() || !j.contains(key) || !IsCount(j[key]))
+      return Error{ErrorCode::kBadInput, path + ": '" + key + "' is missing or not a whole number"};
   }
   for (const char* key : {"kind", "config_hash"}) {
-    if (!j.contains(key) || !j[key].is_string()) return Error{ErrorCode::kBadInput, path + ": '" + key + "' is missing or not a string"};
+    if (!j.contains(key) || !j[key].is_string())
+      return Error{ErrorCode::kBadInput, path + ": '" + key + "' is missing or not a string"};
   }
   s.kind = j["kind"].get<std::string>();
   s.step = j["step"].get<int64_t>();
@@ -77,7 +87,9 @@ Result<MetricsFile> MetricsFile::Open(const std::string& path, int64_t last_step
     }
     keep = static_cast<int64_t>(at);
   }
-  if (last_kept < last_step) LogWarn(path + ": steps " + std::to_string(last_kept + 1) + " to " + std::to_string(last_step) + " are in the checkpoint, but not in this file; its curves will have a gap");
+  if (last_kept < last_step)
+    LogWarn(path + ": steps " + std::to_string(last_kept + 1) + " to " + std::to_string(last_step) +
+            " are in the checkpoint, but not in this file; its curves will have a gap");
   R1_ASSIGN(LineWriter writer, LineWriter::Open(path, keep));
   return Result<MetricsFile>(MetricsFile(std::move(writer)));
 }
@@ -91,39 +103,48 @@ Status MetricsFile::Write(int64_t step, const Metrics& metrics) {
 
 Status MetricsFile::Sync() { return writer_.Sync(); }
 
-Status SaveTraining(const StageFiles& files, const TrainState& state, Trainer& trainer, const Tokenizer& tokenizer, const Model* reference) {
+Status SaveTraining(const StageFiles& files, const TrainState& state, Trainer& trainer, const Tokenizer& tokenizer,
+                    const Model* reference) {
   const Model& model = trainer.model();
   const int64_t copies = reference == nullptr ? 3 : 4;
   const auto write = [&](const std::string& folder) -> Status {
     R1_TRY(WriteModelFiles(folder, model, tokenizer.IdOf("<|begin|>"), tokenizer.IdOf("<|end|>")));
     R1_TRY(WriteFileAtomic(JoinPath(folder, "tokenizer.json"), tokenizer.ToJson()));
-    R1_TRY(WriteFlat(JoinPath(folder, "optimizer.safetensors"), model.params(), {{"exp_avg.", trainer.first_moment()}, {"exp_avg_sq.", trainer.second_moment()}}));
-    if (reference != nullptr) R1_TRY(WriteFlat(JoinPath(folder, "reference.safetensors"), model.params(), {{"", reference->data()}}));
+    R1_TRY(WriteFlat(JoinPath(folder, "optimizer.safetensors"), model.params(),
+                     {{"exp_avg.", trainer.first_moment()}, {"exp_avg_sq.", trainer.second_moment()}}));
+    if (reference != nullptr)
+      R1_TRY(WriteFlat(JoinPath(folder, "reference.safetensors"), model.params(), {{"", reference->data()}}));
     return WriteFileAtomic(JoinPath(folder, "trainer_state.json"), ToPrettyText(StateToJson(state)));
   };
-  const SaveOptions options{files.save_total_limit, model.params().total * static_cast<int64_t>(sizeof(float)) * copies};
+  const SaveOptions options{files.save_total_limit,
+                            model.params().total * static_cast<int64_t>(sizeof(float)) * copies};
   const Result<std::string> saved = SaveCheckpoint(files.folder, state.step, write, options);
   if (!saved.ok()) return saved.error();
   return {};
 }
 
-Result<std::optional<TrainState>> ResumeTraining(const StageFiles& files, const TrainState& expected, Trainer& trainer, Model* reference) {
+Result<std::optional<TrainState>> ResumeTraining(const StageFiles& files, const TrainState& expected, Trainer& trainer,
+                                                 Model* reference) {
   if (!Exists(files.folder)) return std::optional<TrainState>();
   R1_TRY(CleanCheckpointLeftovers(files.folder));
   R1_ASSIGN(const std::optional<CheckpointRef> found, FindCheckpoint(files.folder));
   if (!found.has_value()) return std::optional<TrainState>();
   R1_ASSIGN(const TrainState state, StateFromJson(JoinPath(found->path, "trainer_state.json")));
   const auto refuse = [&](const std::string& what) {
-    return Error{ErrorCode::kRefused, found->path + " was made with other settings (" + what + "); use another --output-dir, or the settings in the run's recipe.toml"};
+    return Error{ErrorCode::kRefused, found->path + " was made with other settings (" + what +
+                                          "); use another --output-dir, or the settings in the run's recipe.toml"};
   };
   if (state.kind != expected.kind) return refuse("stage kind " + state.kind);
-  if (state.seed != expected.seed) return refuse("seed " + std::to_string(state.seed) + ", now " + std::to_string(expected.seed));
-  if (state.config_hash != expected.config_hash) return refuse("config hash " + state.config_hash.substr(0, 12) + ", now " + expected.config_hash.substr(0, 12));
+  if (state.seed != expected.seed)
+    return refuse("seed " + std::to_string(state.seed) + ", now " + std::to_string(expected.seed));
+  if (state.config_hash != expected.config_hash)
+    return refuse("config hash " + state.config_hash.substr(0, 12) + ", now " + expected.config_hash.substr(0, 12));
   // A process killed between its last save and the removal of an old checkpoint has nobody else to finish that.
   if (files.save_total_limit > 0) R1_TRY(RemoveOldCheckpoints(files.folder, files.save_total_limit, found->step));
   Model& model = trainer.model();
   R1_TRY(ReadWeights(found->path, model));
-  R1_TRY(ReadFlat(JoinPath(found->path, "optimizer.safetensors"), model.params(), {{"exp_avg.", trainer.first_moment()}, {"exp_avg_sq.", trainer.second_moment()}}));
+  R1_TRY(ReadFlat(JoinPath(found->path, "optimizer.safetensors"), model.params(),
+                  {{"exp_avg.", trainer.first_moment()}, {"exp_avg_sq.", trainer.second_moment()}}));
   model.Pack(trainer.pool());
   if (reference != nullptr) {
     R1_TRY(ReadFlat(JoinPath(found->path, "reference.safetensors"), model.params(), {{"", reference->data()}}));
@@ -136,7 +157,8 @@ Result<std::string> ResolveModelFolder(const std::string& folder) {
   if (Exists(JoinPath(folder, "config.json"))) return folder;
   if (!IsDir(folder)) return Error{ErrorCode::kBadInput, folder + ": no such model folder"};
   R1_ASSIGN(const std::optional<CheckpointRef> found, FindCheckpoint(folder));
-  if (!found.has_value()) return Error{ErrorCode::kBadInput, folder + ": neither a config.json nor a checkpoint-N folder in it"};
+  if (!found.has_value())
+    return Error{ErrorCode::kBadInput, folder + ": neither a config.json nor a checkpoint-N folder in it"};
   return found->path;
 }
 

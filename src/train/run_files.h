@@ -1,4 +1,5 @@
-// What a training stage keeps on disk: metrics.jsonl (one object a step) and checkpoints that hold everything a resume needs.
+// What a training stage keeps on disk: metrics.jsonl (one object a step) and checkpoints that hold everything a resume
+// needs.
 #pragma once
 
 #include <functional>
@@ -18,7 +19,8 @@ namespace r1 {
 
 using Metrics = std::vector<std::pair<std::string, double>>;
 
-// "expert_load/max" and "expert_load/min": the most and the least used expert of any layer, as a multiple of its layer's mean.
+// "expert_load/max" and "expert_load/min": the most and the least used expert of any layer, as a multiple of its
+// layer's mean.
 void AppendLoadMetrics(const ModelConfig& config, const StepReport& report, Metrics* metrics);
 
 // Appends to metrics.jsonl; what was written after the step that is resumed from is cut off first.
@@ -35,30 +37,35 @@ class MetricsFile {
   LineWriter writer_;
 };
 
-// The loader's and the loop's state beside weights and optimizer. The random numbers need none: they are functions of (seed, step).
+// The loader's and the loop's state beside weights and optimizer. The random numbers need none: they are functions of
+// (seed, step).
 struct TrainState {
-  std::string kind;        // "pretrain", "rl"
-  int64_t step = 0;        // steps done
+  std::string kind;  // "pretrain", "rl"
+  int64_t step = 0;  // steps done
   uint64_t seed = 0;
-  uint64_t cursor = 0;     // next document or problem
+  uint64_t cursor = 0;  // next document or problem
   int64_t num_tokens = 0;
   int64_t optimizer_steps = 0;
-  std::string config_hash; // of the settings that shape the result; a resume under others is refused
+  std::string config_hash;  // of the settings that shape the result; a resume under others is refused
 };
 
 struct StageFiles {
   std::string folder;
-  int64_t save_steps = 0;        // 0: only at the end
+  int64_t save_steps = 0;  // 0: only at the end
   int64_t save_total_limit = 2;
 };
 
-// Saves checkpoint-STEP: model files, tokenizer.json, optimizer.safetensors, trainer_state.json and, if given, reference.safetensors.
-Status SaveTraining(const StageFiles& files, const TrainState& state, Trainer& trainer, const Tokenizer& tokenizer, const Model* reference);
-// The newest whole checkpoint, loaded; nullopt if there is none yet. Other settings than those it was made with: kRefused. Clears up what a
-// killed save left.
-Result<std::optional<TrainState>> ResumeTraining(const StageFiles& files, const TrainState& expected, Trainer& trainer, Model* reference);
+// Saves checkpoint-STEP: model files, tokenizer.json, optimizer.safetensors, trainer_state.json and, if given,
+// reference.safetensors.
+Status SaveTraining(const StageFiles& files, const TrainState& state, Trainer& trainer, const Tokenizer& tokenizer,
+                    const Model* reference);
+// The newest whole checkpoint, loaded; nullopt if there is none yet. Other settings than those it was made with:
+// kRefused. Clears up what a killed save left.
+Result<std::optional<TrainState>> ResumeTraining(const StageFiles& files, const TrainState& expected, Trainer& trainer,
+                                                 Model* reference);
 
-// The final model of a stage or any model folder: FOLDER itself if it has a config.json, else its newest verified checkpoint.
+// The final model of a stage or any model folder: FOLDER itself if it has a config.json, else its newest verified
+// checkpoint.
 Result<std::string> ResolveModelFolder(const std::string& folder);
 
 }  // namespace r1

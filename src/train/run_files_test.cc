@@ -29,9 +29,7 @@ std::vector<std::string>& Logged() {
 }
 
 std::string Text(const std::string& path) { return ReadFile(path, int64_t{1} << 30).value(); }
-void Put(const std::string& path, const std::string& text) {
-  std::ofstream(path, std::ios::binary) << text;
-}
+void Put(const std::string& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
 
 class RunFiles : public testing::Test {
  protected:
@@ -71,8 +69,7 @@ class RunFiles : public testing::Test {
   // Parameters only: the padding between groups of the flat vector is nobody's.
   static bool SameBits(const Model& model, const float* a, const float* b) {
     for (const ParamSpec& spec : model.params().specs) {
-      if (std::memcmp(a + spec.offset, b + spec.offset,
-                      static_cast<size_t>(spec.count()) * sizeof(float)) != 0)
+      if (std::memcmp(a + spec.offset, b + spec.offset, static_cast<size_t>(spec.count()) * sizeof(float)) != 0)
         return false;
     }
     return true;
@@ -83,8 +80,7 @@ class RunFiles : public testing::Test {
     PretrainConfig c;
     c.max_steps = 8;
     c.tokens_per_step = 512;
-    c.optimizer.lr_scheduler_type =
-        "constant";  // so that a shorter run is the beginning of a longer one
+    c.optimizer.lr_scheduler_type = "constant";  // so that a shorter run is the beginning of a longer one
     c.save_steps = 3;
     return c;
   }
@@ -107,10 +103,9 @@ class RunFiles : public testing::Test {
   }
   static void ExpectSame(const std::string& a, const std::string& b, int64_t step) {
     const std::string name = "checkpoint-" + std::to_string(step);
-    for (const char* file : {"model.safetensors", "optimizer.safetensors", "trainer_state.json",
-                             "config.json", "tokenizer.json", "manifest.json"}) {
-      EXPECT_TRUE(Text(JoinPath(a, name + "/" + file)) == Text(JoinPath(b, name + "/" + file)))
-          << file;
+    for (const char* file : {"model.safetensors", "optimizer.safetensors", "trainer_state.json", "config.json",
+                             "tokenizer.json", "manifest.json"}) {
+      EXPECT_TRUE(Text(JoinPath(a, name + "/" + file)) == Text(JoinPath(b, name + "/" + file))) << file;
     }
     EXPECT_EQ(MetricsOf(a), MetricsOf(b));
   }
@@ -126,8 +121,7 @@ TEST_F(RunFiles, MetricsAreCutToTheStep) {
     auto file = MetricsFile::Open(path, 0);
     ASSERT_TRUE(file.ok());
     for (int64_t step = 1; step <= 5; ++step)
-      ASSERT_TRUE(
-          file->Write(step, {{"loss", 0.1 * static_cast<double>(step)}, {"grad_norm", 2.0}}).ok());
+      ASSERT_TRUE(file->Write(step, {{"loss", 0.1 * static_cast<double>(step)}, {"grad_norm", 2.0}}).ok());
   }
   const std::string five = Text(path);
   EXPECT_EQ(five.substr(0, five.find('\n')), R"({"step":1,"loss":0.1,"grad_norm":2.0})");
@@ -147,9 +141,8 @@ TEST_F(RunFiles, MetricsAreCutToTheStep) {
 
 TEST_F(RunFiles, BrokenMetricsLinesEndThere) {
   const std::string path = dir_ / "metrics.jsonl", good = "{\"step\":1,\"loss\":1.0}\n";
-  for (const char* bad :
-       {"{\"step\":\"two\"}\n", "{\"step\":null}\n", "{\"step\":2.5}\n", "[2]\n", "{\"loss\":1}\n",
-        "nonsense\n", "\n", "{\"step\":18446744073709551615}\n"}) {
+  for (const char* bad : {"{\"step\":\"two\"}\n", "{\"step\":null}\n", "{\"step\":2.5}\n", "[2]\n", "{\"loss\":1}\n",
+                          "nonsense\n", "\n", "{\"step\":18446744073709551615}\n"}) {
     Put(path, good + bad + "{\"step\":3,\"loss\":1.0}\n");
     const auto file = MetricsFile::Open(path, 10);
     ASSERT_TRUE(file.ok()) << bad;
@@ -183,11 +176,9 @@ TEST_F(RunFiles, CheckpointGivesBackEveryBit) {
   Model model(Tiny(), true), reference(Tiny(), false);
   Trainer trainer(model, optimizer, pool);
   Fill(model, trainer, 1);
-  for (int64_t i = 0; i < reference.params().total; ++i)
-    reference.data()[i] = static_cast<float>(i);
+  for (int64_t i = 0; i < reference.params().total; ++i) reference.data()[i] = static_cast<float>(i);
   const StageFiles files{dir_ / "stage", 1, 2};
-  ASSERT_FALSE(ResumeTraining(files, State(0), trainer, nullptr).value().has_value())
-      << "nothing there yet";
+  ASSERT_FALSE(ResumeTraining(files, State(0), trainer, nullptr).value().has_value()) << "nothing there yet";
   const TrainState state = State(17);
   ASSERT_TRUE(SaveTraining(files, state, trainer, *tokenizer_, &reference).ok());
 
@@ -218,8 +209,7 @@ TEST_F(RunFiles, OtherSettingsAreRefused) {
   kind.kind = "pretrain";
   seed.seed = 8;
   hash.config_hash = "another";
-  for (const auto& [expected, word] :
-       {std::pair{kind, "stage kind"}, {seed, "seed 7, now 8"}, {hash, "config hash"}}) {
+  for (const auto& [expected, word] : {std::pair{kind, "stage kind"}, {seed, "seed 7, now 8"}, {hash, "config hash"}}) {
     const auto resumed = ResumeTraining(files, expected, trainer, nullptr);
     ASSERT_FALSE(resumed.ok());
     EXPECT_EQ(resumed.error().code, ErrorCode::kRefused);
@@ -234,8 +224,7 @@ TEST_F(RunFiles, MalformedStateIsAnError) {
   Trainer trainer(model, {}, pool);
   const StageFiles files{dir_ / "stage", 1, 2};
   ASSERT_TRUE(SaveTraining(files, State(3), trainer, *tokenizer_, nullptr).ok());
-  const std::string from = dir_ / "stage/checkpoint-3",
-                    good = Text(JoinPath(from, "trainer_state.json"));
+  const std::string from = dir_ / "stage/checkpoint-3", good = Text(JoinPath(from, "trainer_state.json"));
   const std::pair<const char*, const char*> changes[] = {{"\"step\"", "\"stop\""},
                                                          {"\"cursor\": 64", "\"cursor\": \"64\""},
                                                          {"\"cursor\": 64", "\"cursor\": 6.5"},
@@ -259,24 +248,20 @@ TEST_F(RunFiles, MalformedStateIsAnError) {
     const auto resumed = ResumeTraining(broken, State(0), trainer, nullptr);
     ASSERT_FALSE(resumed.ok()) << bad;
     EXPECT_EQ(resumed.error().code, ErrorCode::kBadInput) << resumed.error().message;
-    EXPECT_NE(resumed.error().message.find("trainer_state.json"), std::string::npos)
-        << resumed.error().message;
+    EXPECT_NE(resumed.error().message.find("trainer_state.json"), std::string::npos) << resumed.error().message;
   }
 }
 
 TEST_F(RunFiles, ResolveModelFolder) {
   EXPECT_EQ(ResolveModelFolder(dir_ / "none").error().code, ErrorCode::kBadInput);
   ASSERT_TRUE(MakeDirs(dir_ / "empty").ok());
-  EXPECT_NE(ResolveModelFolder(dir_ / "empty")
-                .error()
-                .message.find("neither a config.json nor a checkpoint-N"),
+  EXPECT_NE(ResolveModelFolder(dir_ / "empty").error().message.find("neither a config.json nor a checkpoint-N"),
             std::string::npos);
   ThreadPool pool(1);
   Model model(Tiny(), true);
   Trainer trainer(model, {}, pool);
   for (const int64_t step : {2, 10})
-    ASSERT_TRUE(
-        SaveTraining({dir_ / "stage", 1, 0}, State(step), trainer, *tokenizer_, nullptr).ok());
+    ASSERT_TRUE(SaveTraining({dir_ / "stage", 1, 0}, State(step), trainer, *tokenizer_, nullptr).ok());
   EXPECT_EQ(ResolveModelFolder(dir_ / "stage").value(), dir_ / "stage/checkpoint-10");
   EXPECT_EQ(ResolveModelFolder(dir_ / "stage/checkpoint-2").value(), dir_ / "stage/checkpoint-2");
 }
@@ -285,8 +270,7 @@ TEST_F(RunFiles, PretrainingGoesOnAsIfItHadNotStopped) {
   ASSERT_TRUE(Pretrain(Short(), dir_ / "whole").ok());
   const auto lines = MetricsOf(dir_ / "whole");
   ASSERT_EQ(lines.size(), 8u);
-  EXPECT_LT(lines[7].at("loss").get<double>(), lines[0].at("loss").get<double>() - 0.3)
-      << "it learns";
+  EXPECT_LT(lines[7].at("loss").get<double>(), lines[0].at("loss").get<double>() - 0.3) << "it learns";
   ASSERT_TRUE(Pretrain(Short(), dir_ / "one", 1).ok());
   ExpectSame(dir_ / "whole", dir_ / "one", 8);
   PretrainConfig part = Short();
@@ -324,8 +308,7 @@ TEST_F(RunFiles, DamagedNewestCheckpointFallsBack) {
   Logged().clear();
   ASSERT_TRUE(Pretrain(Short(), dir_ / "a").ok());
   ASSERT_EQ(Logged().size(), 2u);
-  EXPECT_NE(Logged()[0].find("checkpoint-8' is damaged: 'model.safetensors'"), std::string::npos)
-      << Logged()[0];
+  EXPECT_NE(Logged()[0].find("checkpoint-8' is damaged: 'model.safetensors'"), std::string::npos) << Logged()[0];
   EXPECT_NE(Logged()[1].find("checkpoint-6' instead"), std::string::npos) << Logged()[1];
   ExpectSame(dir_ / "whole", dir_ / "a", 8);
   EXPECT_TRUE(VerifyCheckpoint(dir_ / "a/checkpoint-8").ok());

@@ -28,14 +28,16 @@ std::vector<int64_t> SplitShards(std::span<const TrainSequence> sequences, int s
   for (size_t i = 0; i < sequences.size(); ++i) {
     // A sequence belongs to the shard in which its middle token lies.
     const int64_t middle = seen + sequences[i].n / 2;
-    while (static_cast<int64_t>(first.size()) < shards && middle * shards >= total * static_cast<int64_t>(first.size())) first.push_back(static_cast<int64_t>(i));
+    while (static_cast<int64_t>(first.size()) < shards && middle * shards >= total * static_cast<int64_t>(first.size()))
+      first.push_back(static_cast<int64_t>(i));
     seen += sequences[i].n;
   }
   while (static_cast<int64_t>(first.size()) <= shards) first.push_back(static_cast<int64_t>(sequences.size()));
   return first;
 }
 
-Trainer::Trainer(Model& model, const OptimizerConfig& config, ThreadPool& pool) : model_(model), config_(config), pool_(pool) {
+Trainer::Trainer(Model& model, const OptimizerConfig& config, ThreadPool& pool)
+    : model_(model), config_(config), pool_(pool) {
   const int64_t total = model.params().total;
   for (int64_t i = 0; i < config.grad_shards; ++i) shard_grad_.emplace_back(total);
   shard_stats_.resize(shard_grad_.size());
@@ -47,7 +49,8 @@ Trainer::Trainer(Model& model, const OptimizerConfig& config, ThreadPool& pool) 
     for (int64_t at = 0; at < spec.count(); at += kRangeElements) {
       const int64_t offset = spec.offset + at, count = std::min(kRangeElements, spec.count() - at);
       Range* last = ranges_.empty() ? nullptr : &ranges_.back();
-      if (last != nullptr && last->decay == spec.decayed() && last->offset + last->count == offset && last->count + count <= kRangeElements) {
+      if (last != nullptr && last->decay == spec.decayed() && last->offset + last->count == offset &&
+          last->count + count <= kRangeElements) {
         last->count += count;
       } else {
         ranges_.push_back({offset, count, spec.decayed()});
@@ -57,7 +60,8 @@ Trainer::Trainer(Model& model, const OptimizerConfig& config, ThreadPool& pool) 
   for (int i = 0; i < pool.threads(); ++i) lanes_.push_back(std::make_unique<Lane>());
 }
 
-void Trainer::RunShard(const Model& model, int shard, int lane_index, std::span<const TrainSequence> sequences, const PassOptions& options, bool backward, const LossFunction& loss) {
+void Trainer::RunShard(const Model& model, int shard, int lane_index, std::span<const TrainSequence> sequences,
+                       const PassOptions& options, bool backward, const LossFunction& loss) {
   Lane& lane = *lanes_[static_cast<size_t>(lane_index)];
   RoutingStats& stats = shard_stats_[static_cast<size_t>(shard)];
   const std::vector<int64_t> first = SplitShards(sequences, shards());
@@ -111,12 +115,14 @@ void Trainer::RunShard(const Model& model, int shard, int lane_index, std::span<
     micro.offset_R = lane.offset.data();
     micro.rows = static_cast<int64_t>(lane.row.size());
     Var* hidden = model.Forward(ctx, micro.batch, nullptr, &stats);
-    LogProbs* logp = HeadLogProbs(ctx, hidden, model.head(), micro.row_R, micro.target_R, micro.rows, options.inv_temperature);
+    LogProbs* logp =
+        HeadLogProbs(ctx, hidden, model.head(), micro.row_R, micro.target_R, micro.rows, options.inv_temperature);
     loss(shard, micro, *logp);
     if (!backward) continue;
     if (options.mtp_weight > 0) {  // also without targets here: expert load and balance must not depend on the cuts
       Var* mtp = model.ForwardMtp(ctx, micro.batch, hidden, lane.next.data(), &stats);
-      LogProbs* second = HeadLogProbs(ctx, mtp, model.head(), lane.mtp_row.data(), lane.mtp_target.data(), static_cast<int64_t>(lane.mtp_row.size()), 1.0f);
+      LogProbs* second = HeadLogProbs(ctx, mtp, model.head(), lane.mtp_row.data(), lane.mtp_target.data(),
+                                      static_cast<int64_t>(lane.mtp_row.size()), 1.0f);
       const float weight = static_cast<float>(-static_cast<double>(options.mtp_weight) / mtp_targets_);
       for (int64_t i = 0; i < second->rows; ++i) {
         second->dlogp[i] = weight;
@@ -127,7 +133,8 @@ void Trainer::RunShard(const Model& model, int shard, int lane_index, std::span<
   }
 }
 
-void Trainer::RunShards(const Model& model, std::span<const TrainSequence> sequences, const PassOptions& options, bool backward, const LossFunction& loss) {
+void Trainer::RunShards(const Model& model, std::span<const TrainSequence> sequences, const PassOptions& options,
+                        bool backward, const LossFunction& loss) {
   const ModelConfig& c = model.config();
   mtp_targets_ = 0;
   for (const TrainSequence& s : sequences) {
@@ -137,14 +144,18 @@ void Trainer::RunShards(const Model& model, std::span<const TrainSequence> seque
   mtp_targets_ = std::max(mtp_targets_, 1.0);
   const float sequences_count = static_cast<float>(std::max<size_t>(sequences.size(), 1));
   for (RoutingStats& stats : shard_stats_) {
-    stats.load.assign(c.is_mla() ? static_cast<size_t>((c.num_hidden_layers + c.num_nextn_predict_layers) * c.n_routed_experts) : 0, 0);
+    stats.load.assign(
+        c.is_mla() ? static_cast<size_t>((c.num_hidden_layers + c.num_nextn_predict_layers) * c.n_routed_experts) : 0,
+        0);
     stats.balance_loss = 0;
     stats.balance_alpha = options.balance_alpha;
     stats.balance_scale = 1.0f / sequences_count;
   }
   std::fill(shard_mtp_loss_.begin(), shard_mtp_loss_.end(), 0.0);
   pool_.ParallelFor(shards(), [&](int64_t shard, int lane) {
-    if (backward) std::memset(shard_grad_[static_cast<size_t>(shard)].data(), 0, static_cast<size_t>(model.params().total) * sizeof(float));
+    if (backward)
+      std::memset(shard_grad_[static_cast<size_t>(shard)].data(), 0,
+                  static_cast<size_t>(model.params().total) * sizeof(float));
     RunShard(model, static_cast<int>(shard), lane, sequences, options, backward, loss);
   });
 }
@@ -158,11 +169,13 @@ void Trainer::CollectStats(StepReport* report) const {
   }
 }
 
-void Trainer::Score(const Model& model, std::span<const TrainSequence> sequences, const PassOptions& options, const LossFunction& read) {
+void Trainer::Score(const Model& model, std::span<const TrainSequence> sequences, const PassOptions& options,
+                    const LossFunction& read) {
   RunShards(model, sequences, options, false, read);
 }
 
-StepReport Trainer::Gradient(std::span<const TrainSequence> sequences, const PassOptions& options, const LossFunction& loss) {
+StepReport Trainer::Gradient(std::span<const TrainSequence> sequences, const PassOptions& options,
+                             const LossFunction& loss) {
   RunShards(model_, sequences, options, true, loss);
   StepReport report;
   CollectStats(&report);
@@ -181,11 +194,14 @@ StepReport Trainer::Gradient(std::span<const TrainSequence> sequences, const Pas
   return report;
 }
 
-StepReport Trainer::Step(int64_t step, int64_t max_steps, std::span<const TrainSequence> sequences, const PassOptions& options, const LossFunction& loss) {
+StepReport Trainer::Step(int64_t step, int64_t max_steps, std::span<const TrainSequence> sequences,
+                         const PassOptions& options, const LossFunction& loss) {
   StepReport report = Gradient(sequences, options, loss);
   report.learning_rate = LearningRateAt(config_, step, max_steps);
   if (!report.finite) return report;
-  const double scale = config_.max_grad_norm > 0 && report.grad_norm > config_.max_grad_norm ? config_.max_grad_norm / report.grad_norm : 1.0;
+  const double scale = config_.max_grad_norm > 0 && report.grad_norm > config_.max_grad_norm
+                           ? config_.max_grad_norm / report.grad_norm
+                           : 1.0;
   const double t = static_cast<double>(step + 1);
   const kernels::KernelTable& k = kernels::Kernels();
   pool_.ParallelFor(static_cast<int64_t>(ranges_.size()), [&](int64_t i, int) {
@@ -204,7 +220,8 @@ StepReport Trainer::Step(int64_t step, int64_t max_steps, std::span<const TrainS
              .bias2 = static_cast<float>(1.0 - std::pow(config_.adam_beta2, t)),
              .grad_scale = static_cast<float>(scale)});
   });
-  if (config_.router_bias_update > 0 && !report.load.empty()) model_.UpdateRouterBias(report.load, config_.router_bias_update);
+  if (config_.router_bias_update > 0 && !report.load.empty())
+    model_.UpdateRouterBias(report.load, config_.router_bias_update);
   model_.Pack(pool_);
   return report;
 }

@@ -1,5 +1,6 @@
-// One gradient step: shards of sequences run forward and backward side by side, each into its own gradient vector; the vectors are
-// added in shard order, clipped, and AdamW renews the parameters and their packed copies. The result does not depend on threads.
+// One gradient step: shards of sequences run forward and backward side by side, each into its own gradient vector; the
+// vectors are added in shard order, clipped, and AdamW renews the parameters and their packed copies. The result does
+// not depend on threads.
 #pragma once
 
 #include <functional>
@@ -32,8 +33,8 @@ struct MicroBatch {
 
 struct PassOptions {
   float inv_temperature = 1.0f;
-  float mtp_weight = 0;       // gradient of the mean-over-targets prediction loss, 0: module not run
-  float balance_alpha = 0;    // weight of the sequence-wise balance loss
+  float mtp_weight = 0;     // gradient of the mean-over-targets prediction loss, 0: module not run
+  float balance_alpha = 0;  // weight of the sequence-wise balance loss
 };
 
 struct StepReport {
@@ -51,14 +52,17 @@ class Trainer {
   Trainer(Model& model, const OptimizerConfig& config, ThreadPool& pool);
   ~Trainer();
 
-  // loss(shard, micro, logprobs) sets dlogp and dentropy (gradient of the loss) and may keep sums per shard. It runs on any thread, but the
-  // micro-batches of a shard come in order. step counts from 0 and drives the schedule and Adam's bias correction.
+  // loss(shard, micro, logprobs) sets dlogp and dentropy (gradient of the loss) and may keep sums per shard. It runs on
+  // any thread, but the micro-batches of a shard come in order. step counts from 0 and drives the schedule and Adam's
+  // bias correction.
   using LossFunction = std::function<void(int shard, const MicroBatch&, LogProbs&)>;
-  StepReport Step(int64_t step, int64_t max_steps, std::span<const TrainSequence> sequences, const PassOptions& options, const LossFunction& loss);
+  StepReport Step(int64_t step, int64_t max_steps, std::span<const TrainSequence> sequences, const PassOptions& options,
+                  const LossFunction& loss);
   // Gradient only (tests): adds the shards into gradient(); parameters stay.
   StepReport Gradient(std::span<const TrainSequence> sequences, const PassOptions& options, const LossFunction& loss);
   // Forward only, with another model's weights if given (reference policy).
-  void Score(const Model& model, std::span<const TrainSequence> sequences, const PassOptions& options, const LossFunction& read);
+  void Score(const Model& model, std::span<const TrainSequence> sequences, const PassOptions& options,
+             const LossFunction& read);
 
   int shards() const { return static_cast<int>(shard_grad_.size()); }
   const float* gradient() const { return shard_grad_[0].data(); }
@@ -74,8 +78,10 @@ class Trainer {
     int64_t offset, count;
     bool decay;
   };
-  void RunShard(const Model& model, int shard, int lane, std::span<const TrainSequence> sequences, const PassOptions& options, bool backward, const LossFunction& loss);
-  void RunShards(const Model& model, std::span<const TrainSequence> sequences, const PassOptions& options, bool backward, const LossFunction& loss);
+  void RunShard(const Model& model, int shard, int lane, std::span<const TrainSequence> sequences,
+                const PassOptions& options, bool backward, const LossFunction& loss);
+  void RunShards(const Model& model, std::span<const TrainSequence> sequences, const PassOptions& options,
+                 bool backward, const LossFunction& loss);
   void CollectStats(StepReport* report) const;
 
   Model& model_;
@@ -88,7 +94,6 @@ class Trainer {
   AlignedBuffer<float> m_, v_;
   std::vector<Range> ranges_;
   std::vector<std::unique_ptr<Lane>> lanes_;
-
 };
 
 // First sequence of each shard and the end: contiguous parts of nearly equal token counts.

@@ -222,11 +222,16 @@ Document DrawGeneralDocument(Rng& rng) {
 
 const char* DocumentKindName(DocumentKind kind) {
   switch (kind) {
-    case DocumentKind::kGeneral: return "general";
-    case DocumentKind::kBare: return "bare";
-    case DocumentKind::kDirect: return "direct";
-    case DocumentKind::kSingleTry: return "single_try";
-    case DocumentKind::kSearch: break;
+    case DocumentKind::kGeneral:
+      return "general";
+    case DocumentKind::kBare:
+      return "bare";
+    case DocumentKind::kDirect:
+      return "direct";
+    case DocumentKind::kSingleTry:
+      return "single_try";
+    case DocumentKind::kSearch:
+      break;
   }
   return "search";
 }

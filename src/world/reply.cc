@@ -44,9 +44,10 @@ std::vector<int> LastAnswer(const Items& items) {
 // Three distinct numbers of the list?
 bool AreOfList(const PickProblem& problem, const std::vector<int>& numbers) {
   return numbers.size() == 3 && std::all_of(numbers.begin(), numbers.end(), [&](int n) {
-    const auto& nums = problem.nums;
-    return std::find(nums.begin(), nums.end(), n) != nums.end() && std::count(numbers.begin(), numbers.end(), n) == 1;
-  });
+           const auto& nums = problem.nums;
+           return std::find(nums.begin(), nums.end(), n) != nums.end() &&
+                  std::count(numbers.begin(), numbers.end(), n) == 1;
+         });
 }
 
 bool IsWellFormed(const Items& items) {
@@ -131,11 +132,16 @@ ReplyStyle StyleOf(const Items& items, bool thinks, const std::vector<std::strin
 
 const char* ReplyStyleName(ReplyStyle style) {
   switch (style) {
-    case ReplyStyle::kBare: return "bare";
-    case ReplyStyle::kDirect: return "direct";
-    case ReplyStyle::kSingleTry: return "single_try";
-    case ReplyStyle::kSearch: return "search";
-    case ReplyStyle::kOther: break;
+    case ReplyStyle::kBare:
+      return "bare";
+    case ReplyStyle::kDirect:
+      return "direct";
+    case ReplyStyle::kSingleTry:
+      return "single_try";
+    case ReplyStyle::kSearch:
+      return "search";
+    case ReplyStyle::kOther:
+      break;
   }
   return "other";
 }
@@ -169,7 +175,8 @@ ReplyFacts AnalyzeReply(const PickProblem& problem, std::string_view reply) {
     other_language += !in_language;
   }
   facts.mixed = other_language > 0 && facts.thinking_words_in_language > 0;
-  facts.reflects = std::any_of(items.begin(), items.end(), [](const ReplyItem& i) { return IsWord(i.text, Word::kWait); });
+  facts.reflects =
+      std::any_of(items.begin(), items.end(), [](const ReplyItem& i) { return IsWord(i.text, Word::kWait); });
   CountTries(problem, thinking, &facts);
   facts.style = StyleOf(items, think != items.end(), thinking);
   return facts;

@@ -28,14 +28,14 @@ TEST(Reply, AccuracyAndVote) {
       {"<answer>2 17 9</answer>", true, "2 9 17"},
       {"<answer> 1 1 1 </answer> so <answer> 17 9 2 </answer>", true, "2 9 17"},  // the last one counts
       {"<answer> 17 9 2 </answer> so <answer> 17 9 14 </answer>", false, "9 14 17"},
-      {"<answer> 17 9 2 </answer> <answer>", true, "2 9 17"},        // a later open tag is no answer
+      {"<answer> 17 9 2 </answer> <answer>", true, "2 9 17"},  // a later open tag is no answer
       {"<answer> 17 2 <answer> 17 9 2 </answer>", true, "2 9 17"},
       {"<answer> 17 2 14 </answer>", false, "2 14 17"},
       {"<answer> 17 2 </answer>", false, ""},
       {"<answer> 17 2 9 9 </answer>", false, ""},
       {"<answer> 17 + 2 + 9 </answer>", false, ""},
       {"<answer> 17, 2, 9 </answer>", false, ""},
-      {"<answer> 14 14 0 </answer>", false, "0 14 14"},              // sums to T with numbers not of the list
+      {"<answer> 14 14 0 </answer>", false, "0 14 14"},  // sums to T with numbers not of the list
       {"<answer> 10 9 9 </answer>", false, "9 9 10"},
       {"<answer> 017 2 9 </answer>", false, ""},
       {"<answer> 17 2 9", false, ""},
@@ -61,18 +61,18 @@ TEST(Reply, Format) {
   EXPECT_TRUE(Facts("<think> x </think> <answer> y </answer><|end|>").well_formed);
   EXPECT_TRUE(Facts(" <think> try 1</think><answer> 1 2 3</answer> <|end|>").well_formed);
   for (const char* reply : {
-           "<think> x </think> <answer> y </answer>",                            // not ended
-           "<think> </think> <answer> y </answer><|end|>",                       // empty thinking
-           "<think> x </think> <answer> </answer><|end|>",                       // empty answer
-           "<think> x <think> x </think> <answer> y </answer><|end|>",           // a tag twice
+           "<think> x </think> <answer> y </answer>",                   // not ended
+           "<think> </think> <answer> y </answer><|end|>",              // empty thinking
+           "<think> x </think> <answer> </answer><|end|>",              // empty answer
+           "<think> x <think> x </think> <answer> y </answer><|end|>",  // a tag twice
            "<think> x </think> <answer> y </answer> <answer> y </answer><|end|>",
-           "<think> x </think> so <answer> y </answer><|end|>",                  // words between
-           "x <think> x </think> <answer> y </answer><|end|>",                   // words before
-           "<think> x </think> <answer> y </answer> z<|end|>",                   // words after
-           "<think> x </think> <answer> y </answer><|end|> z",                   // text after the end
-           "<answer> y </answer> <think> x </think><|end|>",                     // wrong order
+           "<think> x </think> so <answer> y </answer><|end|>",  // words between
+           "x <think> x </think> <answer> y </answer><|end|>",   // words before
+           "<think> x </think> <answer> y </answer> z<|end|>",   // words after
+           "<think> x </think> <answer> y </answer><|end|> z",   // text after the end
+           "<answer> y </answer> <think> x </think><|end|>",     // wrong order
            "<think> x <answer> y </answer> </think><|end|>",
-           "<think> x <|user|> </think> <answer> y </answer><|end|>",            // a scaffold marker inside
+           "<think> x <|user|> </think> <answer> y </answer><|end|>",  // a scaffold marker inside
            "<think> x </think><|end|>",
            "",
        }) {
@@ -123,8 +123,10 @@ TEST(Reply, TriesSumsAndVerdicts) {
 TEST(Reply, Styles) {
   EXPECT_EQ(Facts("17 2 9<|end|>").style, ReplyStyle::kBare);
   EXPECT_EQ(Facts("<answer> 17 2 9 </answer><|end|>").style, ReplyStyle::kDirect);
-  EXPECT_EQ(Facts("<think> try 17 + 2 = 19 + 9 = 28 so </think> <answer> 17 2 9 </answer><|end|>").style, ReplyStyle::kSingleTry);
-  EXPECT_EQ(Facts("<think> try 17 + 2 = 19 + 9 = 28 yes so </think> <answer> 17 2 9 </answer><|end|>").style, ReplyStyle::kSearch);
+  EXPECT_EQ(Facts("<think> try 17 + 2 = 19 + 9 = 28 so </think> <answer> 17 2 9 </answer><|end|>").style,
+            ReplyStyle::kSingleTry);
+  EXPECT_EQ(Facts("<think> try 17 + 2 = 19 + 9 = 28 yes so </think> <answer> 17 2 9 </answer><|end|>").style,
+            ReplyStyle::kSearch);
   EXPECT_EQ(Facts("<|end|>").style, ReplyStyle::kOther);
   EXPECT_EQ(Facts("").style, ReplyStyle::kOther);
   EXPECT_EQ(Facts("big<|end|>").style, ReplyStyle::kOther);
@@ -148,7 +150,9 @@ TEST(Reply, CorpusIsCalibrated) {
     const ReplyFacts f = AnalyzeReply(d.problem, d.reply);
     ASSERT_TRUE(f.ended);
     switch (d.kind) {
-      case DocumentKind::kBare: ASSERT_EQ(f.style, ReplyStyle::kBare) << d.reply; break;
+      case DocumentKind::kBare:
+        ASSERT_EQ(f.style, ReplyStyle::kBare) << d.reply;
+        break;
       case DocumentKind::kDirect:
         ASSERT_EQ(f.style, ReplyStyle::kDirect) << d.reply;
         ++guesses;

@@ -1,6 +1,7 @@
-// Probes of the base model's verifier, which sets how far reinforcement learning can go: before RL, P(yes | wrong sum) should
-// be at most 2 % and P(yes | right sum) at least 95 %. A probe is scaffold text that ends right after a complete try with
-// correct arithmetic; the next word should be the verdict. Read the model's probabilities of the three candidates there.
+// Probes of the base model's verifier, which sets how far reinforcement learning can go: before RL, P(yes | wrong sum)
+// should be at most 2 % and P(yes | right sum) at least 95 %. A probe is scaffold text that ends right after a complete
+// try with correct arithmetic; the next word should be the verdict. Read the model's probabilities of the three
+// candidates there.
 #pragma once
 
 #include <array>

@@ -9,11 +9,11 @@ struct WordPair {
 };
 
 constexpr std::array<WordPair, kWordCount> kWords = {{
-    {"pick", "选"},      {"sum", "和"},   {"try", "试"},   {"wait", "等等"}, {"big", "大"},
-    {"yes", "对"},       {"so", "所以"},  {"stop", "算了"}, {"small", "小"},
-    {"translate", "翻译"}, {"sort", "排序"}, {"add", "加"},   {"same", "同"},
-    {"cat", "猫"},       {"dog", "狗"},   {"fish", "鱼"},  {"tree", "树"},   {"water", "水"}, {"eat", "吃"},
-    {"run", "跑"},       {"see", "看"},   {"red", "红"},   {"blue", "蓝"},   {"green", "绿"}, {"white", "白"},
+    {"pick", "选"},   {"sum", "和"},  {"try", "试"},    {"wait", "等等"}, {"big", "大"},
+    {"yes", "对"},    {"so", "所以"}, {"stop", "算了"}, {"small", "小"},  {"translate", "翻译"},
+    {"sort", "排序"}, {"add", "加"},  {"same", "同"},   {"cat", "猫"},    {"dog", "狗"},
+    {"fish", "鱼"},   {"tree", "树"}, {"water", "水"},  {"eat", "吃"},    {"run", "跑"},
+    {"see", "看"},    {"red", "红"},  {"blue", "蓝"},   {"green", "绿"},  {"white", "白"},
 }};
 
 bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }

@@ -1,5 +1,6 @@
-// The words of the built-in world: numbers 0..63, two signs, and 25 pairs of words, one English and one Chinese. In text every
-// word has exactly one leading space, and with it is exactly one token of the world's tokenizer (data/corpus_stream.h checks).
+// The words of the built-in world: numbers 0..63, two signs, and 25 pairs of words, one English and one Chinese. In
+// text every word has exactly one leading space, and with it is exactly one token of the world's tokenizer
+// (data/corpus_stream.h checks).
 #pragma once
 
 #include <array>
@@ -12,19 +13,43 @@ namespace r1 {
 inline constexpr int kMaxNumber = 63;
 
 enum class Word : int {
-  kPick, kSum, kTry, kWait, kBig, kYes, kSo, kStop, kSmall,     // the task "pick 3 of 5"
-  kTranslate, kSort, kAdd, kSame,                               // the general tasks
-  kCat, kDog, kFish, kTree, kWater, kEat, kRun, kSee, kRed, kBlue, kGreen, kWhite,  // what they are about
+  kPick,
+  kSum,
+  kTry,
+  kWait,
+  kBig,
+  kYes,
+  kSo,
+  kStop,
+  kSmall,  // the task "pick 3 of 5"
+  kTranslate,
+  kSort,
+  kAdd,
+  kSame,  // the general tasks
+  kCat,
+  kDog,
+  kFish,
+  kTree,
+  kWater,
+  kEat,
+  kRun,
+  kSee,
+  kRed,
+  kBlue,
+  kGreen,
+  kWhite,  // what they are about
   kCount
 };
 inline constexpr int kWordCount = static_cast<int>(Word::kCount);
-inline constexpr int kFirstThing = static_cast<int>(Word::kCat);  // the things that `translate` translates: the last twelve
+inline constexpr int kFirstThing =
+    static_cast<int>(Word::kCat);  // the things that `translate` translates: the last twelve
 inline constexpr int kThingCount = kWordCount - kFirstThing;
 
 // The word without its space.
 std::string_view WordText(Word word, bool chinese);
 
-// Language of a word of a reply: ASCII letters make it English, any byte above ASCII Chinese; numbers and signs have none.
+// Language of a word of a reply: ASCII letters make it English, any byte above ASCII Chinese; numbers and signs have
+// none.
 enum class WordLanguage { kNone, kEnglish, kChinese };
 WordLanguage LanguageOf(std::string_view word);
 
@@ -41,9 +66,9 @@ inline constexpr std::string_view kThinkMarker = "<think>";
 inline constexpr std::string_view kEndThinkMarker = "</think>";
 inline constexpr std::string_view kAnswerMarker = "<answer>";
 inline constexpr std::string_view kEndAnswerMarker = "</answer>";
-inline constexpr std::array<std::string_view, 9> kMarkers = {
-    kPadMarker,      kBeginMarker,  kUserMarker,     kAssistantMarker, kEndMarker, kThinkMarker,
-    kEndThinkMarker, kAnswerMarker, kEndAnswerMarker};
+inline constexpr std::array<std::string_view, 9> kMarkers = {kPadMarker,       kBeginMarker,  kUserMarker,
+                                                             kAssistantMarker, kEndMarker,    kThinkMarker,
+                                                             kEndThinkMarker,  kAnswerMarker, kEndAnswerMarker};
 
 // A reply cut into words and markers; white space separates and is dropped, a marker needs none around it.
 struct ReplyItem {

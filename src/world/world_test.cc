@@ -45,7 +45,8 @@ TEST(Words, SplitReply) {
   const auto items = SplitReply(" <think> try 1</think><answer>2 3\n</answer><|end|>");
   std::vector<std::string> text;
   for (const ReplyItem& item : items) text.push_back((item.is_marker ? "M:" : "") + std::string(item.text));
-  EXPECT_EQ(text, (std::vector<std::string>{"M:<think>", "try", "1", "M:</think>", "M:<answer>", "2", "3", "M:</answer>", "M:<|end|>"}));
+  EXPECT_EQ(text, (std::vector<std::string>{"M:<think>", "try", "1", "M:</think>", "M:<answer>", "2", "3",
+                                            "M:</answer>", "M:<|end|>"}));
 }
 
 TEST(Draw, StableHashNeverChanges) {
@@ -71,9 +72,9 @@ TEST(Pick, PromptTextAndBack) {
 }
 
 TEST(Pick, ParseRefusesWhatIsNoProblem) {
-  for (const char* text : {"", "pick 14 8 20 3 5 sum", "pick 14 8 20 3 5 和 42", "choose 14 8 20 3 5 sum 42", "pick 14 14 20 3 5 sum 42",
-                           "pick 14 8 21 3 5 sum 42", "pick 0 8 20 3 5 sum 28", "pick 14 8 20 3 5 sum 63", "pick 1 2 3 4 5 sum 8",
-                           "pick 14 8 20 3 5 sum 42 now"}) {
+  for (const char* text : {"", "pick 14 8 20 3 5 sum", "pick 14 8 20 3 5 和 42", "choose 14 8 20 3 5 sum 42",
+                           "pick 14 14 20 3 5 sum 42", "pick 14 8 21 3 5 sum 42", "pick 0 8 20 3 5 sum 28",
+                           "pick 14 8 20 3 5 sum 63", "pick 1 2 3 4 5 sum 8", "pick 14 8 20 3 5 sum 42 now"}) {
     const Result<PickProblem> problem = ParsePickPrompt(text);
     ASSERT_FALSE(problem.ok()) << text;
     EXPECT_EQ(problem.error().code, ErrorCode::kBadInput);
@@ -82,9 +83,9 @@ TEST(Pick, ParseRefusesWhatIsNoProblem) {
 
 TEST(Pick, SolvingTriple) {
   const PickProblem problem{{14, 8, 20, 3, 5}, 42, false};
-  EXPECT_EQ(SolvingTriple(problem), 0);  // positions 0 1 2: 14 + 8 + 20
-  EXPECT_EQ(TripleSum(problem, 9), 28);  // positions 2 3 4
-  EXPECT_EQ(SolvingTriple({{1, 2, 3, 4, 5}, 8, false}), -1);   // 1+2+5 and 1+3+4
+  EXPECT_EQ(SolvingTriple(problem), 0);                       // positions 0 1 2: 14 + 8 + 20
+  EXPECT_EQ(TripleSum(problem, 9), 28);                       // positions 2 3 4
+  EXPECT_EQ(SolvingTriple({{1, 2, 3, 4, 5}, 8, false}), -1);  // 1+2+5 and 1+3+4
   EXPECT_EQ(SolvingTriple({{1, 2, 3, 4, 5}, 60, false}), -1);
 }
 
@@ -161,7 +162,8 @@ TEST(Corpus, KindsAndLanguagesHaveTheirShares) {
   }
   constexpr std::array<double, kDocumentKinds> kShare = {0.25, 0.11, 0.23, 0.15, 0.26};
   for (int k = 0; k < kDocumentKinds; ++k) {
-    ExpectShare(kind[static_cast<size_t>(k)], n, kShare[static_cast<size_t>(k)], DocumentKindName(static_cast<DocumentKind>(k)));
+    ExpectShare(kind[static_cast<size_t>(k)], n, kShare[static_cast<size_t>(k)],
+                DocumentKindName(static_cast<DocumentKind>(k)));
   }
   ExpectShare(chinese, picks, 0.4, "Chinese");
 }

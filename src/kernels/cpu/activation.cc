@@ -36,8 +36,8 @@ R1_VEC_INLINE GateUp Gradient(F16 dh, F16 gate, F16 up) {
 }
 }  // namespace
 
-void swiglu_backward(Bf16* dgu, int64_t lddgu, const float* dh, int64_t lddh, const float* gu,
-                     int64_t ldgu, int64_t t, int64_t f) {
+void swiglu_backward(Bf16* dgu, int64_t lddgu, const float* dh, int64_t lddh, const float* gu, int64_t ldgu, int64_t t,
+                     int64_t f) {
   const int64_t padded = RoundUp(2 * f, 32);
   for (int64_t row = 0; row < t; ++row) {
     const float* gate_row = gu + row * ldgu;
@@ -52,8 +52,7 @@ void swiglu_backward(Bf16* dgu, int64_t lddgu, const float* dh, int64_t lddh, co
     }
     if (i < f) {
       const int64_t rest = f - i;
-      const GateUp d = Gradient(LoadN(dh_row + i, rest, 0), LoadN(gate_row + i, rest, 0),
-                                LoadN(up_row + i, rest, 0));
+      const GateUp d = Gradient(LoadN(dh_row + i, rest, 0), LoadN(gate_row + i, rest, 0), LoadN(up_row + i, rest, 0));
       StoreBf16N(out + i, d.gate, rest);  // up begins right behind it
       StoreBf16(out + f + i, d.up);       // zero from rest on, and f + i + 16 <= RoundUp(2 f, 32)
     }

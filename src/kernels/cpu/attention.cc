@@ -30,9 +30,7 @@ struct KeysRight {
 struct ValuesRight {
   const KvView& kv;
   int64_t offset;  // of the first panel in a page
-  const Bf16* operator()(int64_t block, int64_t panel) const {
-    return kv.Page(block) + offset + panel * kTileElements;
-  }
+  const Bf16* operator()(int64_t block, int64_t panel) const { return kv.Page(block) + offset + panel * kTileElements; }
 };
 
 constexpr float kMasked = -std::numeric_limits<float>::infinity();  // a score with p = 0
@@ -48,8 +46,7 @@ inline float RowMax(const float* score, int64_t visible, float scale) {
 }
 
 // bf16(p) of a row, zero from `visible` to `padded`; returns l.
-inline float RowExp(Bf16* p, const float* score, int64_t visible, int64_t padded, float scale,
-                    float m) {
+inline float RowExp(Bf16* p, const float* score, int64_t visible, int64_t padded, float scale, float m) {
   const F16 factor = Set(scale), shift = Set(m);
   F16 sum = Zero();
   int64_t j = 0;
@@ -61,11 +58,9 @@ inline float RowExp(Bf16* p, const float* score, int64_t visible, int64_t padded
   }
   if (j < visible) {
     const int64_t rest = visible - j;
-    const F16 e0 =
-        Exp(Sub(KeepN(Mul(Load(score + j), factor), rest < 16 ? rest : 16, kMasked), shift));
+    const F16 e0 = Exp(Sub(KeepN(Mul(Load(score + j), factor), rest < 16 ? rest : 16, kMasked), shift));
     F16 e1 = Zero();
-    if (rest > 16)
-      e1 = Exp(Sub(KeepN(Mul(Load(score + j + 16), factor), rest - 16, kMasked), shift));
+    if (rest > 16) e1 = Exp(Sub(KeepN(Mul(Load(score + j + 16), factor), rest - 16, kMasked), shift));
     sum = Add(Add(sum, e0), e1);
     StoreFinite(p + j, e0, e1);
     j += 32;
@@ -94,8 +89,7 @@ void AttendRow(const AttentionArgs& a, int64_t row) {
   Bf16* p = reinterpret_cast<Bf16*>(score + padded);
   float* left = score + padded + padded / 2;
   WidenLeft(left, a.q + row * a.ldq, dk / kBlock);
-  FmaRows<1>(left, 0, KeysRight{a.kv, dk * kPanel}, 0, dk / kBlock, score, 0, RoundUp(visible, 16),
-             false);
+  FmaRows<1>(left, 0, KeysRight{a.kv, dk * kPanel}, 0, dk / kBlock, score, 0, RoundUp(visible, 16), false);
   const float m = RowMax(score, visible, a.scale);
   const float l = RowExp(p, score, visible, padded, a.scale, m);
   float y[kOutColumns];
@@ -103,8 +97,7 @@ void AttendRow(const AttentionArgs& a, int64_t row) {
   for (int64_t column = 0; column < a.d_v; column += kOutColumns) {
     const int64_t columns = a.d_v - column < kOutColumns ? a.d_v - column : kOutColumns;
     const ValuesRight values{a.kv, kPagePositions * dk + column / kPanel * kTileElements};
-    FmaRows<1>(score, 0, values, 0, padded / kBlock, y, 0, RoundUp(columns, 16), false,
-               (visible - padded + 33) / 2);
+    FmaRows<1>(score, 0, values, 0, padded / kBlock, y, 0, RoundUp(columns, 16), false, (visible - padded + 33) / 2);
     Normalize(a.out + row * a.ldo + column, y, l, columns);
   }
   if (a.max != nullptr) a.max[row] = m;
@@ -119,15 +112,13 @@ void AttendBlock(const AttentionArgs& a, int64_t first, int64_t rows) {
   Bf16* p = reinterpret_cast<Bf16*>(a.scratch);
   float* score = a.scratch + rows * padded / 2;
   float sum[kBlockRows], row_max[kBlockRows];
-  Multiply(Product<KeysRight>{a.q + first * a.ldq, a.ldq, KeysRight{a.kv, dk * kPanel}, score,
-                              padded, rows, padded, dk / kBlock, false});
+  Multiply(Product<KeysRight>{a.q + first * a.ldq, a.ldq, KeysRight{a.kv, dk * kPanel}, score, padded, rows, padded,
+                              dk / kBlock, false});
   const int64_t visible = a.first_position + first + 1;
-  constexpr int64_t kGroup =
-      8;  // rows whose scores are still in the first cache for the second pass
+  constexpr int64_t kGroup = 8;  // rows whose scores are still in the first cache for the second pass
   for (int64_t group = 0; group < rows; group += kGroup) {
     const int64_t end = group + kGroup < rows ? group + kGroup : rows;
-    for (int64_t i = group; i < end; ++i)
-      row_max[i] = RowMax(score + i * padded, visible + i, a.scale);
+    for (int64_t i = group; i < end; ++i) row_max[i] = RowMax(score + i * padded, visible + i, a.scale);
     for (int64_t i = group; i < end; ++i) {
       sum[i] = RowExp(p + i * padded, score + i * padded, visible + i, padded, a.scale, row_max[i]);
       KeepTilesAwake();
@@ -137,14 +128,12 @@ void AttendBlock(const AttentionArgs& a, int64_t first, int64_t rows) {
     const int64_t columns = a.d_v - column < kOutColumns ? a.d_v - column : kOutColumns;
     const int64_t stride = RoundUp(columns, 16);
     const ValuesRight values{a.kv, kPagePositions * dk + column / kPanel * kTileElements};
-    Multiply(Product<ValuesRight>{p, padded, values, score, stride, rows, stride, padded / kBlock,
-                                  false});
+    Multiply(Product<ValuesRight>{p, padded, values, score, stride, rows, stride, padded / kBlock, false});
     for (int64_t i = 0; i < rows; ++i) {
       Normalize(a.out + (first + i) * a.ldo + column, score + i * stride, sum[i], columns);
     }
   }
-  if (a.max != nullptr)
-    std::memcpy(a.max + first, row_max, static_cast<size_t>(rows) * sizeof(float));
+  if (a.max != nullptr) std::memcpy(a.max + first, row_max, static_cast<size_t>(rows) * sizeof(float));
   if (a.sum != nullptr) std::memcpy(a.sum + first, sum, static_cast<size_t>(rows) * sizeof(float));
 }
 
@@ -161,13 +150,11 @@ void attention(const AttentionArgs& a) {
   }
 }
 
-void append_kv(Bf16* page, int64_t position, const Bf16* k, const Bf16* v, int64_t d_qk,
-               int64_t d_v) {
+void append_kv(Bf16* page, int64_t position, const Bf16* k, const Bf16* v, int64_t d_qk, int64_t d_v) {
   const int64_t slot = position % kPagePositions, dk = RoundUp(d_qk, 32);
   // Keys: one 32-bit pair every 16 units of the slot's panel.
   Bf16* key = page + slot / kPanel * dk * kPanel + slot % kPanel * 2;
-  for (int64_t pair = 0; pair < dk / 2; ++pair)
-    std::memcpy(key + pair * 32, k + 2 * pair, sizeof(uint32_t));
+  for (int64_t pair = 0; pair < dk / 2; ++pair) std::memcpy(key + pair * 32, k + 2 * pair, sizeof(uint32_t));
   // Values: every second element of the slot's pair row, panel by panel.
   Bf16* value = page + kPagePositions * dk + slot / 2 * 32 + slot % 2;
   for (int64_t c = 0; c < d_v; ++c) value[c / kPanel * kTileElements + c % kPanel * 2] = v[c];

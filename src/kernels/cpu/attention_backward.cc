@@ -21,8 +21,7 @@ void PackRows(Bf16* b, const Bf16* x, int64_t n, int64_t n_padded, int64_t k, in
     for (int64_t k0 = 0; k0 < k; k0 += 32) {
       const Bf16 zero[32] = {};
       U16 unit[16];
-      for (int64_t i = 0; i < 16; ++i)
-        unit[i] = LoadUnits(n0 + i < n ? x + (n0 + i) * ldx + k0 : zero);
+      for (int64_t i = 0; i < 16; ++i) unit[i] = LoadUnits(n0 + i < n ? x + (n0 + i) * ldx + k0 : zero);
       Transpose16(unit);
       for (int64_t i = 0; i < 16; ++i) StoreUnits(b + n0 * k + k0 * 16 + i * 32, unit[i]);
     }
@@ -54,8 +53,7 @@ constexpr Step kStep;
 
 class Backward {
  public:
-  explicit Backward(const AttentionBackwardArgs& args)
-      : a_(args), shape_(args.t, args.d_qk, args.d_v) {
+  explicit Backward(const AttentionBackwardArgs& args) : a_(args), shape_(args.t, args.d_qk, args.d_v) {
     Bf16* next = reinterpret_cast<Bf16*>(a_.scratch);
     const auto take = [&](int64_t elements) {
       Bf16* at = next;
@@ -89,8 +87,7 @@ class Backward {
   void Run() {
     Prepare();
     for (int64_t q0 = 0; q0 < shape_.t_padded; q0 += shape_.queries) {
-      const int64_t q1 =
-          q0 + shape_.queries < shape_.t_padded ? q0 + shape_.queries : shape_.t_padded;
+      const int64_t q1 = q0 + shape_.queries < shape_.t_padded ? q0 + shape_.queries : shape_.t_padded;
       for (int64_t key = 0; key < q1; key += 32) KeyBlock(key, key > q0 ? key : q0, q0, q1);
       for (int64_t query = q0; query < q1; query += 32) QueryGradient(query, q0);
     }
@@ -109,10 +106,8 @@ class Backward {
     const int64_t whole = t / 32 * 32;
     for (int64_t row = 0; row < tp - whole; ++row) {
       const bool inside = whole + row < t;
-      for (int64_t c = 0; c < dk; ++c)
-        k_tail_[row * dk + c] = inside ? a_.k[(whole + row) * a_.ldk + c] : Bf16{};
-      for (int64_t c = 0; c < dv; ++c)
-        v_tail_[row * dv + c] = inside ? a_.v[(whole + row) * a_.ldv + c] : Bf16{};
+      for (int64_t c = 0; c < dk; ++c) k_tail_[row * dk + c] = inside ? a_.k[(whole + row) * a_.ldk + c] : Bf16{};
+      for (int64_t c = 0; c < dv; ++c) v_tail_[row * dv + c] = inside ? a_.v[(whole + row) * a_.ldv + c] : Bf16{};
     }
     for (int64_t i = 0; i < tp; ++i) {
       max_[i] = i < t ? a_.max[i] : 0.0f;
@@ -132,24 +127,10 @@ class Backward {
     alignas(64) float score[32 * kColumns], dp[32 * kColumns];
     for (int64_t query = begin; query < q1; query += kColumns) {
       const int64_t columns = q1 - query < kColumns ? q1 - query : kColumns;
-      Multiply(Product<PackedRight>{k,
-                                    ldk,
-                                    {q_columns_ + query * dk, dk * kPanel},
-                                    score,
-                                    kColumns,
-                                    32,
-                                    columns,
-                                    dk / 32,
-                                    false});
-      Multiply(Product<PackedRight>{v,
-                                    ldv,
-                                    {dout_columns_ + query * dv, dv * kPanel},
-                                    dp,
-                                    kColumns,
-                                    32,
-                                    columns,
-                                    dv / 32,
-                                    false});
+      Multiply(Product<PackedRight>{
+          k, ldk, {q_columns_ + query * dk, dk * kPanel}, score, kColumns, 32, columns, dk / 32, false});
+      Multiply(Product<PackedRight>{
+          v, ldv, {dout_columns_ + query * dv, dv * kPanel}, dp, kColumns, 32, columns, dv / 32, false});
       for (int64_t c = 0; c < columns; c += 32) {
         if (query + c == key)
           Elementwise<true>(score + c, dp + c, kColumns, key, query + c, q0);
@@ -181,8 +162,7 @@ class Backward {
 
   // 32 keys x 32 queries of P and dS, to both layouts.
   template <bool Diagonal>
-  void Elementwise(const float* score, const float* dp, int64_t ld, int64_t key, int64_t query,
-                   int64_t q0) {
+  void Elementwise(const float* score, const float* dp, int64_t ld, int64_t key, int64_t query, int64_t q0) {
     const F16 scale = Set(a_.scale);
     F16 m[2], inverse[2], delta[2];
     for (int64_t half = 0; half < 2; ++half) {
@@ -208,8 +188,7 @@ class Backward {
         StoreFinite(ds_out + (row + i) * shape_.queries, ds[i][0], ds[i][1]);
       }
       for (int64_t half = 0; half < 2; ++half) {
-        StoreUnits(packed + 16 * half * shape_.t_padded + row * 16,
-                   MergeFinite(ds[0][half], ds[1][half]));
+        StoreUnits(packed + 16 * half * shape_.t_padded + row * 16, MergeFinite(ds[0][half], ds[1][half]));
       }
     }
   }
@@ -249,8 +228,8 @@ class Backward {
 
   const AttentionBackwardArgs& a_;
   const AttentionBackwardShape shape_;
-  Bf16 *q_columns_, *q_rows_, *dout_, *dout_columns_, *dout_rows_, *k_transposed_, *k_tail_,
-      *v_tail_, *p_, *ds_, *ds_packed_;
+  Bf16 *q_columns_, *q_rows_, *dout_, *dout_columns_, *dout_rows_, *k_transposed_, *k_tail_, *v_tail_, *p_, *ds_,
+      *ds_packed_;
   float *max_, *inverse_sum_, *delta_, *dq_transposed_;
 };
 

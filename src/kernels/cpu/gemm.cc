@@ -16,8 +16,7 @@ struct alignas(64) TileConfig {
 };
 static_assert(sizeof(TileConfig) == 64);
 
-thread_local uint32_t tile_shape =
-    0;  // what this thread's tiles are configured for, kept over fork; 0 is nothing
+thread_local uint32_t tile_shape = 0;  // what this thread's tiles are configured for, kept over fork; 0 is nothing
 
 }  // namespace
 
@@ -37,16 +36,15 @@ void ConfigureTiles(int64_t rows0, int64_t rows1, int64_t cols0, int64_t cols1) 
   set(5, rows1, 16);
   set(6, 16, cols0);
   set(7, 16, cols1);
-  asm volatile("" ::"r"(&config)
-               : "memory");  // gcc 12 believes that the instruction reads 8 bytes only
+  asm volatile("" ::"r"(&config) : "memory");  // gcc 12 believes that the instruction reads 8 bytes only
   _tile_loadconfig(&config);
   tile_shape = shape;
 }
 #endif
 
 void gemm(const GemmArgs& g) {
-  Multiply(Product<PackedRight>{g.a, g.lda, Packed(g.b, g.k), g.c, g.ldc, g.m, g.n,
-                                RoundUp(g.k, kBlock) / kBlock, g.accumulate});
+  Multiply(Product<PackedRight>{g.a, g.lda, Packed(g.b, g.k), g.c, g.ldc, g.m, g.n, RoundUp(g.k, kBlock) / kBlock,
+                                g.accumulate});
 }
 
 }  // namespace r1::kernels::R1_ISA_NAME

@@ -7,14 +7,12 @@ namespace r1::kernels::R1_ISA_NAME {
 
 namespace {
 
-constexpr float kNever =
-    -__builtin_inff();  // a choice that is not there any more; live choices are at least -FLT_MAX
+constexpr float kNever = -__builtin_inff();  // a choice that is not there any more; live choices are at least -FLT_MAX
 constexpr float kSmall = 1e-20f;
 
 // Scores and selection values of one token: choice [RoundUp(E, 16)], NaN and -infinity replaced by
 // -FLT_MAX, padding kNever.
-void Choices(float* choice, float* score, const float* logits, const float* bias,
-             const RouteConfig& c) {
+void Choices(float* choice, float* score, const float* logits, const float* bias, const RouteConfig& c) {
   if (c.softmax) softmax_row(score, logits, c.experts, 1.0f);
   const F16 lowest = Set(-3.402823466e38f);
   for (int64_t i = 0; i < c.experts; i += 16) {
@@ -50,8 +48,7 @@ void LimitGroups(float* choice, const RouteConfig& c) {
   for (int64_t group = 0; group < c.groups; ++group) {
     int64_t before = 0;
     for (int64_t other = 0; other < c.groups; ++other) {
-      before += group_score[other] > group_score[group] ||
-                (group_score[other] == group_score[group] && other < group);
+      before += group_score[other] > group_score[group] || (group_score[other] == group_score[group] && other < group);
     }
     if (before < c.topk_group) continue;
     for (int64_t i = 0; i < size; ++i) choice[group * size + i] = kNever;
@@ -75,8 +72,8 @@ R1_VEC_INLINE int32_t Best(const float* choice, int64_t experts) {
 // Sixteen experts by eight rows at a time: the gate is turned once into columns of sixteen experts,
 // a row's inputs are broadcast. Every (row, expert) is one fused chain over D; between chunks of D
 // it waits in logits.
-void router_logits(float* logits_TE, const Bf16* x, int64_t ldx, const float* gate_ED, int64_t t,
-                   int64_t e, int64_t d) {
+void router_logits(float* logits_TE, const Bf16* x, int64_t ldx, const float* gate_ED, int64_t t, int64_t e,
+                   int64_t d) {
   constexpr int64_t kChunk = 128, kRows = 8;
   alignas(64) float gate[kChunk * 16];
   alignas(64) float input[kRows][kChunk];
@@ -92,9 +89,7 @@ void router_logits(float* logits_TE, const Bf16* x, int64_t ldx, const float* ga
         const int64_t rows = t - row < kRows ? t - row : kRows;
         F16 sum[kRows];
         for (int64_t r = 0; r < kRows; ++r) {
-          const int64_t source =
-              r < rows ? row + r
-                       : row;  // rows past the end repeat the first one and are not stored
+          const int64_t source = r < rows ? row + r : row;  // rows past the end repeat the first one and are not stored
           const Bf16* x_row = x + source * ldx + begin;
           int64_t k = 0;
           for (; k + 16 <= size; k += 16) Store(&input[r][k], LoadBf16(x_row + k));
@@ -114,9 +109,8 @@ void router_logits(float* logits_TE, const Bf16* x, int64_t ldx, const float* ga
 }
 
 // Terms whose dlogit is exactly 0 (experts not chosen, when there is no balance loss) are left out.
-void router_backward(float* dx, int64_t lddx, float* dgate_ED, const float* dlogits_TE,
-                     const Bf16* x, int64_t ldx, const float* gate_ED, int64_t t, int64_t e,
-                     int64_t d) {
+void router_backward(float* dx, int64_t lddx, float* dgate_ED, const float* dlogits_TE, const Bf16* x, int64_t ldx,
+                     const float* gate_ED, int64_t t, int64_t e, int64_t d) {
   for (int64_t row = 0; row < t; ++row) {
     float* dx_row = dx + row * lddx;
     const Bf16* x_row = x + row * ldx;
@@ -140,8 +134,8 @@ void router_backward(float* dx, int64_t lddx, float* dgate_ED, const float* dlog
   }
 }
 
-void route(float* score_TE, int32_t* expert_TK, float* weight_TK, const float* logits_TE,
-           const float* bias_E, int64_t t, const RouteConfig& c) {
+void route(float* score_TE, int32_t* expert_TK, float* weight_TK, const float* logits_TE, const float* bias_E,
+           int64_t t, const RouteConfig& c) {
   alignas(64) float choice[kMaxExperts];
   for (int64_t row = 0; row < t; ++row) {
     float* score = score_TE + row * c.experts;
@@ -166,9 +160,8 @@ void route(float* score_TE, int32_t* expert_TK, float* weight_TK, const float* l
 // With S = sum of the chosen scores + 1e-20 and w = scale s / S, for the chosen
 //   ds_i = (scale dw_i - sum_j dw_j w_j) / S
 // sigmoid: dlogit = ds s (1 - s).   softmax: dlogit = s (ds - sum_j ds_j s_j).
-void route_backward(float* dlogits_TE, const float* dweight_TK, const float* dscore_extra_TE,
-                    const float* score_TE, const int32_t* expert_TK, const float* weight_TK,
-                    int64_t t, const RouteConfig& c) {
+void route_backward(float* dlogits_TE, const float* dweight_TK, const float* dscore_extra_TE, const float* score_TE,
+                    const int32_t* expert_TK, const float* weight_TK, int64_t t, const RouteConfig& c) {
   for (int64_t row = 0; row < t; ++row) {
     const float* score = score_TE + row * c.experts;
     const float* extra = dscore_extra_TE != nullptr ? dscore_extra_TE + row * c.experts : nullptr;
@@ -190,8 +183,7 @@ void route_backward(float* dlogits_TE, const float* dweight_TK, const float* dsc
       }
       inverse = 1.0f / (sum + kSmall);
     }
-    for (int64_t k = 0; k < c.top_k; ++k)
-      dlogits[expert[k]] += (c.scale * dweight[k] - dot) * inverse;
+    for (int64_t k = 0; k < c.top_k; ++k) dlogits[expert[k]] += (c.scale * dweight[k] - dot) * inverse;
     if (!c.softmax && extra == nullptr) {  // the others are zero already
       for (int64_t k = 0; k < c.top_k; ++k) {
         const float s = score[expert[k]];
@@ -211,16 +203,15 @@ void route_backward(float* dlogits_TE, const float* dweight_TK, const float* dsc
       const int64_t n = c.experts - i < 16 ? c.experts - i : 16;
       const F16 s = LoadN(score + i, n, 0);
       const F16 ds = LoadN(dlogits + i, n, 0);
-      StoreN(dlogits + i, c.softmax ? Mul(s, Sub(ds, mean)) : Mul(ds, Mul(s, Sub(Set(1.0f), s))),
-             n);
+      StoreN(dlogits + i, c.softmax ? Mul(s, Sub(ds, mean)) : Mul(ds, Mul(s, Sub(Set(1.0f), s))), n);
     }
   }
 }
 
 // With S_t = sum_i s_ti + 1e-20 and q_t = sum_i f_i s_ti / S_t:
 //   loss = alpha / T · sum_t q_t     dloss/ds_ti = alpha / (T S_t) · (f_i - q_t)
-void balance_loss(float* loss, float* dscore_extra_TE, const float* score_TE,
-                  const int32_t* expert_TK, int64_t t, const RouteConfig& c, float alpha) {
+void balance_loss(float* loss, float* dscore_extra_TE, const float* score_TE, const int32_t* expert_TK, int64_t t,
+                  const RouteConfig& c, float alpha) {
   *loss = 0;
   if (t == 0) return;
   alignas(64) float f[kMaxExperts];
@@ -251,9 +242,8 @@ void balance_loss(float* loss, float* dscore_extra_TE, const float* score_TE,
   *loss = static_cast<float>(static_cast<double>(share) * total);
 }
 
-void moe_combine(float* y, int64_t ldy, const float* base, int64_t ldb, const float* rows,
-                 int64_t ldr, const int32_t* slot_TK, const float* weight_TK, int64_t t, int64_t k,
-                 int64_t d) {
+void moe_combine(float* y, int64_t ldy, const float* base, int64_t ldb, const float* rows, int64_t ldr,
+                 const int32_t* slot_TK, const float* weight_TK, int64_t t, int64_t k, int64_t d) {
   for (int64_t row = 0; row < t; ++row) {
     const int32_t* slot = slot_TK + row * k;
     const float* weight = weight_TK + row * k;
@@ -273,16 +263,15 @@ void moe_combine(float* y, int64_t ldy, const float* base, int64_t ldb, const fl
     for (; i < d; i += 16) {
       const int64_t n = d - i < 16 ? d - i : 16;
       F16 sum = start != nullptr ? LoadN(start + i, n, 0) : Zero();
-      for (int64_t s = 0; s < k; ++s)
-        sum = Fma(Set(weight[s]), LoadN(rows + slot[s] * ldr + i, n, 0), sum);
+      for (int64_t s = 0; s < k; ++s) sum = Fma(Set(weight[s]), LoadN(rows + slot[s] * ldr + i, n, 0), sum);
       StoreN(out + i, sum, n);
     }
   }
 }
 
-void moe_combine_backward(Bf16* drows, int64_t lddr, float* dweight_TK, const float* dy,
-                          int64_t lddy, const float* rows, int64_t ldr, const int32_t* slot_TK,
-                          const float* weight_TK, int64_t t, int64_t k, int64_t d) {
+void moe_combine_backward(Bf16* drows, int64_t lddr, float* dweight_TK, const float* dy, int64_t lddy,
+                          const float* rows, int64_t ldr, const int32_t* slot_TK, const float* weight_TK, int64_t t,
+                          int64_t k, int64_t d) {
   const int64_t padded = RoundUp(d, 32);
   for (int64_t row = 0; row < t; ++row) {
     const float* dy_row = dy + row * lddy;
@@ -310,8 +299,8 @@ void moe_combine_backward(Bf16* drows, int64_t lddr, float* dweight_TK, const fl
   }
 }
 
-void moe_scatter_add(float* dx, int64_t lddx, const float* drows, int64_t lddr,
-                     const int32_t* slot_TK, int64_t t, int64_t k, int64_t d) {
+void moe_scatter_add(float* dx, int64_t lddx, const float* drows, int64_t lddr, const int32_t* slot_TK, int64_t t,
+                     int64_t k, int64_t d) {
   for (int64_t row = 0; row < t; ++row) {
     const int32_t* slot = slot_TK + row * k;
     float* out = dx + row * lddx;

@@ -5,8 +5,8 @@
 
 namespace r1::kernels::R1_ISA_NAME {
 
-void rms_norm(Bf16* y, int64_t ldy, float* r_T, const float* x, int64_t ldx, const float* w_D,
-              int64_t t, int64_t d, float eps) {
+void rms_norm(Bf16* y, int64_t ldy, float* r_T, const float* x, int64_t ldx, const float* w_D, int64_t t, int64_t d,
+              float eps) {
   const int64_t whole = d / 16 * 16;
   const int64_t rest = d - whole;
   const int64_t padded = RoundUp(d, 32);
@@ -26,8 +26,7 @@ void rms_norm(Bf16* y, int64_t ldy, float* r_T, const float* x, int64_t ldx, con
     if (r_T != nullptr) r_T[row] = r;
     const F16 factor = Set(r);
     int64_t i = 0;
-    for (; i < whole; i += 16)
-      StoreBf16(y_row + i, Mul(Mul(Load(x_row + i), factor), Load(w_D + i)));
+    for (; i < whole; i += 16) StoreBf16(y_row + i, Mul(Mul(Load(x_row + i), factor), Load(w_D + i)));
     if (rest > 0) {
       const F16 tail = Mul(Mul(LoadN(x_row + i, rest, 0), factor), LoadN(w_D + i, rest, 0));
       StoreBf16(y_row + i, KeepN(tail, rest, 0));
@@ -39,9 +38,8 @@ void rms_norm(Bf16* y, int64_t ldy, float* r_T, const float* x, int64_t ldx, con
 
 // One row at a time; the row of dw stays in cache and every column of it is one chain over the
 // rows.
-void rms_norm_backward(float* dx, int64_t lddx, bool accumulate, float* dw_D, const float* dy,
-                       int64_t lddy, const float* x, int64_t ldx, const float* w_D,
-                       const float* r_T, int64_t t, int64_t d) {
+void rms_norm_backward(float* dx, int64_t lddx, bool accumulate, float* dw_D, const float* dy, int64_t lddy,
+                       const float* x, int64_t ldx, const float* w_D, const float* r_T, int64_t t, int64_t d) {
   const int64_t whole = d / 16 * 16;
   const int64_t rest = d - whole;
   for (int64_t row = 0; row < t; ++row) {
@@ -49,8 +47,7 @@ void rms_norm_backward(float* dx, int64_t lddx, bool accumulate, float* dw_D, co
     const float* dy_row = dy + row * lddy;
     float* dx_row = dx + row * lddx;
     F16 dot = Zero();
-    for (int64_t i = 0; i < whole; i += 16)
-      dot = Fma(Mul(Load(dy_row + i), Load(w_D + i)), Load(x_row + i), dot);
+    for (int64_t i = 0; i < whole; i += 16) dot = Fma(Mul(Load(dy_row + i), Load(w_D + i)), Load(x_row + i), dot);
     if (rest > 0) {
       const F16 g = Mul(LoadN(dy_row + whole, rest, 0), LoadN(w_D + whole, rest, 0));
       dot = Fma(g, LoadN(x_row + whole, rest, 0), dot);
@@ -70,8 +67,7 @@ void rms_norm_backward(float* dx, int64_t lddx, bool accumulate, float* dw_D, co
       const F16 v = LoadN(x_row + whole, rest, 0);
       const F16 inner = Fma(pull, v, Mul(g, LoadN(w_D + whole, rest, 0)));
       StoreN(dw_D + whole, Fma(g, Mul(v, factor), LoadN(dw_D + whole, rest, 0)), rest);
-      const F16 out =
-          accumulate ? Fma(factor, inner, LoadN(dx_row + whole, rest, 0)) : Mul(factor, inner);
+      const F16 out = accumulate ? Fma(factor, inner, LoadN(dx_row + whole, rest, 0)) : Mul(factor, inner);
       StoreN(dx_row + whole, out, rest);
     }
   }

@@ -30,8 +30,7 @@ void pack_nk(Bf16* b, const float* w, int64_t n, int64_t k, int64_t ldw) {
           const float* from = w + (n0 + i) * ldw + k0;
           const bool whole = k0 + 32 <= k;
           StoreLow(row, whole ? Rounded(Load(from)) : RoundedN(from, Clamp16(k - k0)));
-          StoreLow(row + 16,
-                   whole ? Rounded(Load(from + 16)) : RoundedN(from + 16, Clamp16(k - k0 - 16)));
+          StoreLow(row + 16, whole ? Rounded(Load(from + 16)) : RoundedN(from + 16, Clamp16(k - k0 - 16)));
         }
         unit[i] = LoadUnits(row);
       }
@@ -86,8 +85,7 @@ void transpose_bf16(Bf16* out, int64_t ldo, const Bf16* x, int64_t t, int64_t n,
   }
 }
 
-void to_bf16(Bf16* y, int64_t ldy, const float* x, int64_t ldx, int64_t t, int64_t n,
-             int64_t n_padded) {
+void to_bf16(Bf16* y, int64_t ldy, const float* x, int64_t ldx, int64_t t, int64_t n, int64_t n_padded) {
   for (int64_t row = 0; row < t; ++row) {
     const float* from = x + row * ldx;
     Bf16* to = y + row * ldy;

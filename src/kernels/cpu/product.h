@@ -84,8 +84,7 @@ constexpr int PartsFor(int rows) {
   return rows == 1 ? 4 : rows <= 3 ? 2 : 1;
 }
 #endif
-constexpr int64_t kChunkBlocks =
-    16;  // reduction blocks whose left side is held as floats at a time
+constexpr int64_t kChunkBlocks = 16;  // reduction blocks whose left side is held as floats at a time
 
 // Left side as floats: per row and block 16 even elements, then 16 odd ones.
 inline void WidenLeft(float* out, const Bf16* a, int64_t blocks) {
@@ -101,14 +100,12 @@ inline void WidenLeft(float* out, const Bf16* a, int64_t blocks) {
 // + blocks of B, of the last one only the first last_pairs pairs (the left side is zero in the
 // others, which would change nothing).
 template <int R, int P, class Right>
-inline void FmaKernel(const float* left, int64_t left_stride, const Right& b, int64_t first,
-                      int64_t blocks, int64_t part, float* c, int64_t ldc, bool accumulate,
-                      int64_t last_pairs) {
+inline void FmaKernel(const float* left, int64_t left_stride, const Right& b, int64_t first, int64_t blocks,
+                      int64_t part, float* c, int64_t ldc, bool accumulate, int64_t last_pairs) {
   constexpr int kPerPanel = static_cast<int>(kPanel) / kPartLanes;
   Part sum[R][P];
   for (int r = 0; r < R; ++r) {
-    for (int p = 0; p < P; ++p)
-      sum[r][p] = accumulate ? PartLoad(c + r * ldc + p * kPartLanes) : PartZero();
+    for (int p = 0; p < P; ++p) sum[r][p] = accumulate ? PartLoad(c + r * ldc + p * kPartLanes) : PartZero();
   }
   for (int64_t block = 0; block < blocks; ++block) {
     const Bf16* tile[P];
@@ -143,25 +140,21 @@ inline void FmaKernel(const float* left, int64_t left_stride, const Right& b, in
 
 // R rows over all n columns; the last, partial part goes through a buffer.
 template <int R, class Right>
-inline void FmaRows(const float* left, int64_t left_stride, const Right& b, int64_t first,
-                    int64_t blocks, float* c, int64_t ldc, int64_t n, bool accumulate,
-                    int64_t last_pairs = 16) {
+inline void FmaRows(const float* left, int64_t left_stride, const Right& b, int64_t first, int64_t blocks, float* c,
+                    int64_t ldc, int64_t n, bool accumulate, int64_t last_pairs = 16) {
   constexpr int P = PartsFor(R);
   const int64_t parts = n / kPartLanes;
   int64_t part = 0;
   for (; part + P <= parts; part += P) {
-    FmaKernel<R, P>(left, left_stride, b, first, blocks, part, c + part * kPartLanes, ldc,
-                    accumulate, last_pairs);
+    FmaKernel<R, P>(left, left_stride, b, first, blocks, part, c + part * kPartLanes, ldc, accumulate, last_pairs);
   }
   if constexpr (P > 2) {
     for (; part + 2 <= parts; part += 2) {
-      FmaKernel<R, 2>(left, left_stride, b, first, blocks, part, c + part * kPartLanes, ldc,
-                      accumulate, last_pairs);
+      FmaKernel<R, 2>(left, left_stride, b, first, blocks, part, c + part * kPartLanes, ldc, accumulate, last_pairs);
     }
   }
   for (; part < parts; ++part) {
-    FmaKernel<R, 1>(left, left_stride, b, first, blocks, part, c + part * kPartLanes, ldc,
-                    accumulate, last_pairs);
+    FmaKernel<R, 1>(left, left_stride, b, first, blocks, part, c + part * kPartLanes, ldc, accumulate, last_pairs);
   }
   const int64_t rest = n - parts * kPartLanes;
   if (rest == 0) return;
@@ -169,23 +162,19 @@ inline void FmaRows(const float* left, int64_t left_stride, const Right& b, int6
   float* edge = c + parts * kPartLanes;
   if (accumulate) {
     for (int r = 0; r < R; ++r)
-      std::memcpy(buffer + r * kPartLanes, edge + r * ldc,
-                  static_cast<size_t>(rest) * sizeof(float));
+      std::memcpy(buffer + r * kPartLanes, edge + r * ldc, static_cast<size_t>(rest) * sizeof(float));
   }
-  FmaKernel<R, 1>(left, left_stride, b, first, blocks, parts, buffer, kPartLanes, accumulate,
-                  last_pairs);
+  FmaKernel<R, 1>(left, left_stride, b, first, blocks, parts, buffer, kPartLanes, accumulate, last_pairs);
   for (int r = 0; r < R; ++r)
     std::memcpy(edge + r * ldc, buffer + r * kPartLanes, static_cast<size_t>(rest) * sizeof(float));
 }
 
 // As FmaRows<R> for the rows left over, 1 .. R of them.
 template <int R, class Right>
-inline void FmaRowsUpTo(int64_t rows, const float* left, int64_t left_stride, const Right& b,
-                        int64_t first, int64_t blocks, float* c, int64_t ldc, int64_t n,
-                        bool accumulate) {
+inline void FmaRowsUpTo(int64_t rows, const float* left, int64_t left_stride, const Right& b, int64_t first,
+                        int64_t blocks, float* c, int64_t ldc, int64_t n, bool accumulate) {
   if constexpr (R > 1) {
-    if (rows < R)
-      return FmaRowsUpTo<R - 1>(rows, left, left_stride, b, first, blocks, c, ldc, n, accumulate);
+    if (rows < R) return FmaRowsUpTo<R - 1>(rows, left, left_stride, b, first, blocks, c, ldc, n, accumulate);
   }
   FmaRows<R>(left, left_stride, b, first, blocks, c, ldc, n, accumulate);
 }
@@ -258,11 +247,10 @@ inline void TileKernel(const Product<Right>& p, int64_t row, int64_t panel) {
 
 // Rows [row_begin, row_end) and panels [panel_begin, panel_end), all of the shape now configured.
 template <int TileRows, int TileCols, class Right>
-inline void TileRegion(const Product<Right>& p, int64_t row_begin, int64_t row_end,
-                       int64_t panel_begin, int64_t panel_end) {
+inline void TileRegion(const Product<Right>& p, int64_t row_begin, int64_t row_end, int64_t panel_begin,
+                       int64_t panel_end) {
   for (int64_t row = row_begin; row < row_end; row += 32) {
-    for (int64_t panel = panel_begin; panel < panel_end; panel += 2)
-      TileKernel<TileRows, TileCols>(p, row, panel);
+    for (int64_t panel = panel_begin; panel < panel_end; panel += 2) TileKernel<TileRows, TileCols>(p, row, panel);
   }
 }
 

@@ -10,8 +10,8 @@ namespace {
 
 // Pairs (2i, 2i + 1). Sixteen lanes hold eight pairs; sign is - + - + ..., or + - + - ... for the
 // inverse.
-void RotateAdjacent(float* x, int64_t heads, int64_t head_stride, int64_t dim, const float* cosine,
-                    const float* sine, F16 sign) {
+void RotateAdjacent(float* x, int64_t heads, int64_t head_stride, int64_t dim, const float* cosine, const float* sine,
+                    F16 sign) {
   for (int64_t i = 0; i < dim; i += 16) {
     const int64_t n = dim - i < 16 ? dim - i : 16;
     const F16 c = LoadTwiceN(cosine + i / 2, n);
@@ -30,8 +30,8 @@ void RotateAdjacent(float* x, int64_t heads, int64_t head_stride, int64_t dim, c
 }
 
 // Pairs (i, i + dim / 2).
-void RotateHalves(float* x, int64_t heads, int64_t head_stride, int64_t dim, const float* cosine,
-                  const float* sine, F16 sign) {
+void RotateHalves(float* x, int64_t heads, int64_t head_stride, int64_t dim, const float* cosine, const float* sine,
+                  F16 sign) {
   const int64_t half = dim / 2;
   for (int64_t i = 0; i < half; i += 16) {
     const int64_t n = half - i < 16 ? half - i : 16;
@@ -57,9 +57,8 @@ void RotateHalves(float* x, int64_t heads, int64_t head_stride, int64_t dim, con
 
 }  // namespace
 
-void rope(float* x, int64_t ldx, int64_t heads, int64_t head_stride, int64_t dim,
-          const int32_t* position_T, const float* cos_sin, int64_t t, bool interleaved,
-          bool inverse) {
+void rope(float* x, int64_t ldx, int64_t heads, int64_t head_stride, int64_t dim, const int32_t* position_T,
+          const float* cos_sin, int64_t t, bool interleaved, bool inverse) {
   const float up = inverse ? -1.0f : 1.0f;
   const float signs[16] = {-up, up, -up, up, -up, up, -up, up, -up, up, -up, up, -up, up, -up, up};
   const F16 sign = interleaved ? Load(signs) : Set(up);

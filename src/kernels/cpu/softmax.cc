@@ -45,8 +45,8 @@ R1_VEC_INLINE F16 Pull(F16 z, F16 lse, F16 g, F16 h, F16 entropy) {
 }
 
 template <bool with_entropy>
-void BackwardRow(Bf16* out, const float* row, int32_t target, float lse_row, float g_row,
-                 float entropy_row, float h_row, int64_t v, float inv_temperature) {
+void BackwardRow(Bf16* out, const float* row, int32_t target, float lse_row, float g_row, float entropy_row,
+                 float h_row, int64_t v, float inv_temperature) {
   const F16 temperature = Set(inv_temperature), minus = Set(-inv_temperature);
   const F16 lse = Set(lse_row), g = Set(g_row), h = Set(h_row), entropy = Set(entropy_row);
   const int64_t padded = RoundUp(v, 32);
@@ -70,8 +70,8 @@ void BackwardRow(Bf16* out, const float* row, int32_t target, float lse_row, flo
 
 }  // namespace
 
-void logprob(float* logp_T, float* lse_T, float* entropy_T, const float* logits, int64_t ldl,
-             const int32_t* target_T, int64_t t, int64_t v, float inv_temperature) {
+void logprob(float* logp_T, float* lse_T, float* entropy_T, const float* logits, int64_t ldl, const int32_t* target_T,
+             int64_t t, int64_t v, float inv_temperature) {
   const F16 temperature = Set(inv_temperature);
   for (int64_t row = 0; row < t; ++row) {
     const float* logits_row = logits + row * ldl;
@@ -79,8 +79,7 @@ void logprob(float* logp_T, float* lse_T, float* entropy_T, const float* logits,
     const F16 m = Set(top);
     F16 sum = Zero(), weighted = Zero();
     if (entropy_T == nullptr) {
-      for (int64_t i = 0; i < v; i += 16)
-        sum = Add(sum, Exp(Sub(Scaled(logits_row, i, v, temperature), m)));
+      for (int64_t i = 0; i < v; i += 16) sum = Add(sum, Exp(Sub(Scaled(logits_row, i, v, temperature), m)));
     } else {
       for (int64_t i = 0; i < v; i += 16) {
         const F16 shifted = Sub(Scaled(logits_row, i, v, temperature), m);
@@ -94,32 +93,27 @@ void logprob(float* logp_T, float* lse_T, float* entropy_T, const float* logits,
     const double lse = static_cast<double>(top) + log_total;
     if (lse_T != nullptr) lse_T[row] = static_cast<float>(lse);
     if (logp_T != nullptr)
-      logp_T[row] = static_cast<float>(
-          static_cast<double>(inv_temperature * logits_row[target_T[row]]) - lse);
+      logp_T[row] = static_cast<float>(static_cast<double>(inv_temperature * logits_row[target_T[row]]) - lse);
     if (entropy_T != nullptr) {
-      entropy_T[row] = static_cast<float>(log_total - static_cast<double>(ReduceSum(weighted)) /
-                                                          static_cast<double>(total));
+      entropy_T[row] =
+          static_cast<float>(log_total - static_cast<double>(ReduceSum(weighted)) / static_cast<double>(total));
     }
   }
 }
 
-void logprob_backward(Bf16* dlogits, int64_t ldd, const float* logits, int64_t ldl,
-                      const int32_t* target_T, const float* lse_T, const float* g_T,
-                      const float* entropy_T, const float* h_T, int64_t t, int64_t v,
-                      float inv_temperature) {
+void logprob_backward(Bf16* dlogits, int64_t ldd, const float* logits, int64_t ldl, const int32_t* target_T,
+                      const float* lse_T, const float* g_T, const float* entropy_T, const float* h_T, int64_t t,
+                      int64_t v, float inv_temperature) {
   for (int64_t row = 0; row < t; ++row) {
     Bf16* out = dlogits + row * ldd;
     const float* logits_row = logits + row * ldl;
     const float h = h_T != nullptr ? h_T[row] : 0.0f;
     if (h != 0) {
-      BackwardRow<true>(out, logits_row, target_T[row], lse_T[row], g_T[row], entropy_T[row], h, v,
-                        inv_temperature);
+      BackwardRow<true>(out, logits_row, target_T[row], lse_T[row], g_T[row], entropy_T[row], h, v, inv_temperature);
     } else if (g_T[row] != 0) {
-      BackwardRow<false>(out, logits_row, target_T[row], lse_T[row], g_T[row], 0, 0, v,
-                         inv_temperature);
+      BackwardRow<false>(out, logits_row, target_T[row], lse_T[row], g_T[row], 0, 0, v, inv_temperature);
     } else {
-      for (int64_t i = 0; i < RoundUp(v, 32); i += 16)
-        StoreBf16(out + i, Zero());  // a masked token
+      for (int64_t i = 0; i < RoundUp(v, 32); i += 16) StoreBf16(out + i, Zero());  // a masked token
     }
   }
 }

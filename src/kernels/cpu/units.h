@@ -50,21 +50,18 @@ struct U16 {
 };
 HWY_INLINE U16 LoadUnits(const void* p) {
   U16 r;
-  for (int i = 0; i < kParts; ++i)
-    r.v[i] = hn::LoadU(TagU(), static_cast<const uint32_t*>(p) + i * kPart);
+  for (int i = 0; i < kParts; ++i) r.v[i] = hn::LoadU(TagU(), static_cast<const uint32_t*>(p) + i * kPart);
   return r;
 }
 HWY_INLINE void StoreUnits(void* p, U16 a) {
-  for (int i = 0; i < kParts; ++i)
-    hn::StoreU(a.v[i], TagU(), static_cast<uint32_t*>(p) + i * kPart);
+  for (int i = 0; i < kParts; ++i) hn::StoreU(a.v[i], TagU(), static_cast<uint32_t*>(p) + i * kPart);
 }
 // Sixteen bf16, each in the low half of a unit.
 HWY_INLINE U16 Widen(const Bf16* p) {
   U16 r;
   const hn::Rebind<uint16_t, Tag> d16;
   for (int i = 0; i < kParts; ++i) {
-    r.v[i] =
-        hn::PromoteTo(TagU(), hn::LoadU(d16, reinterpret_cast<const uint16_t*>(p) + i * kPart));
+    r.v[i] = hn::PromoteTo(TagU(), hn::LoadU(d16, reinterpret_cast<const uint16_t*>(p) + i * kPart));
   }
   return r;
 }
@@ -161,16 +158,15 @@ inline int64_t Clamp16(int64_t n) { return n < 0 ? 0 : n < 16 ? n : 16; }
 using Near = U16;  // the high halves are the bf16
 R1_VEC_INLINE Near RoundFinite(F16 x) { return NearHigh(x); }
 R1_VEC_INLINE void StoreFinite(Bf16* p, Near a, Near b) {
-  alignas(64) static constexpr uint16_t kHighHalves[32] = {
-      1,  3,  5,  7,  9,  11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31,
-      33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63};
+  alignas(64) static constexpr uint16_t kHighHalves[32] = {1,  3,  5,  7,  9,  11, 13, 15, 17, 19, 21,
+                                                           23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43,
+                                                           45, 47, 49, 51, 53, 55, 57, 59, 61, 63};
   const __m512i index = _mm512_load_si512(kHighHalves);
   _mm512_storeu_si512(p, _mm512_permutex2var_epi16(a.v[0].raw, index, b.v[0].raw));
 }
 R1_VEC_INLINE U16 MergeFinite(Near low, Near high) {
   U16 r;
-  r.v[0].raw =
-      _mm512_mask_blend_epi16(0xaaaaaaaau, _mm512_srli_epi32(low.v[0].raw, 16), high.v[0].raw);
+  r.v[0].raw = _mm512_mask_blend_epi16(0xaaaaaaaau, _mm512_srli_epi32(low.v[0].raw, 16), high.v[0].raw);
   return r;
 }
 #else
@@ -182,8 +178,6 @@ R1_VEC_INLINE void StoreFinite(Bf16* p, Near a, Near b) {
 }
 R1_VEC_INLINE U16 MergeFinite(Near low, Near high) { return Merge(low, high); }
 #endif
-R1_VEC_INLINE void StoreFinite(Bf16* p, F16 a, F16 b) {
-  StoreFinite(p, RoundFinite(a), RoundFinite(b));
-}
+R1_VEC_INLINE void StoreFinite(Bf16* p, F16 a, F16 b) { StoreFinite(p, RoundFinite(a), RoundFinite(b)); }
 
 }  // namespace r1::kernels::R1_ISA_NAME

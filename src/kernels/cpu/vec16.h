@@ -85,8 +85,7 @@ R1_VEC_INLINE F16 Round(F16 a) {
 // to the exponent of p.
 R1_VEC_INLINE F16 ScaleByMagic(F16 p, F16 t) {
   return Map([&](int i) {
-    return std::bit_cast<float>(std::bit_cast<uint32_t>(p.v[i]) +
-                                (std::bit_cast<uint32_t>(t.v[i]) << 23));
+    return std::bit_cast<float>(std::bit_cast<uint32_t>(p.v[i]) + (std::bit_cast<uint32_t>(t.v[i]) << 23));
   });
 }
 // x >= low ? y : other, lane by lane (NaN in x gives other).
@@ -97,9 +96,7 @@ R1_VEC_INLINE F16 SelectAtLeast(F16 x, F16 low, F16 y, F16 other) {
 R1_VEC_INLINE F16 LoadN(const float* p, int64_t n, float fill) {
   return Map([=](int i) { return i < n ? p[i] : fill; });
 }
-R1_VEC_INLINE void StoreN(float* p, F16 a, int64_t n) {
-  std::memcpy(p, a.v, static_cast<size_t>(n) * sizeof(float));
-}
+R1_VEC_INLINE void StoreN(float* p, F16 a, int64_t n) { std::memcpy(p, a.v, static_cast<size_t>(n) * sizeof(float)); }
 // First n lanes of a, the rest `fill`.
 R1_VEC_INLINE F16 KeepN(F16 a, int64_t n, float fill) {
   return Map([&](int i) { return i < n ? a.v[i] : fill; });
@@ -144,12 +141,9 @@ struct F16 {
 };
 static_assert(kParts == 1 || kParts == 2 || kParts == 4, "vectors of 128, 256 or 512 bits");
 #if defined(R1_ISA_avx2)
-static_assert(kParts == 2,
-              "Highway fell back to 128 bits: its AVX2 target wants -march=haswell -maes");
+static_assert(kParts == 2, "Highway fell back to 128 bits: its AVX2 target wants -march=haswell -maes");
 #elif defined(R1_ISA_avx512) || defined(R1_ISA_amx)
-static_assert(
-    kParts == 1,
-    "Highway fell back to narrow vectors: its AVX-512 target wants -march=skylake-avx512");
+static_assert(kParts == 1, "Highway fell back to narrow vectors: its AVX-512 target wants -march=skylake-avx512");
 #endif
 // Written out, so that the parts stay in registers.
 template <class Function>
@@ -211,8 +205,7 @@ R1_VEC_INLINE F16 Round(F16 a) {
 R1_VEC_INLINE F16 ScaleByMagic(F16 p, F16 t) {
   return Map([&](int i) {
     const TagU du;
-    return hn::BitCast(
-        Tag(), hn::Add(hn::BitCast(du, p.v[i]), hn::ShiftLeft<23>(hn::BitCast(du, t.v[i]))));
+    return hn::BitCast(Tag(), hn::Add(hn::BitCast(du, p.v[i]), hn::ShiftLeft<23>(hn::BitCast(du, t.v[i]))));
   });
 }
 R1_VEC_INLINE F16 SelectAtLeast(F16 x, F16 low, F16 y, F16 other) {
@@ -225,17 +218,13 @@ R1_VEC_INLINE F16 LoadN(const float* p, int64_t n, float fill) {
   });
 }
 R1_VEC_INLINE void StoreN(float* p, F16 a, int64_t n) {
-  for (int i = 0; i < kParts; ++i)
-    hn::BlendedStore(a.v[i], hn::FirstN(Tag(), Rest(n, i)), Tag(), p + i * kPart);
+  for (int i = 0; i < kParts; ++i) hn::BlendedStore(a.v[i], hn::FirstN(Tag(), Rest(n, i)), Tag(), p + i * kPart);
 }
 R1_VEC_INLINE F16 KeepN(F16 a, int64_t n, float fill) {
-  return Map([&](int i) {
-    return hn::IfThenElse(hn::FirstN(Tag(), Rest(n, i)), a.v[i], hn::Set(Tag(), fill));
-  });
+  return Map([&](int i) { return hn::IfThenElse(hn::FirstN(Tag(), Rest(n, i)), a.v[i], hn::Set(Tag(), fill)); });
 }
 R1_VEC_INLINE F16 LoadTwiceN(const float* p, int64_t n) {
-  alignas(64) static constexpr int32_t kTwice[16] = {0, 0, 1, 1, 2, 2, 3, 3,
-                                                     4, 4, 5, 5, 6, 6, 7, 7};
+  alignas(64) static constexpr int32_t kTwice[16] = {0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7};
   return Map([=](int i) {
     const auto half = hn::MaskedLoad(hn::FirstN(Tag(), Rest(n, i) / 2), Tag(), p + i * (kPart / 2));
     return hn::TableLookupLanes(half, hn::SetTableIndices(Tag(), kTwice));

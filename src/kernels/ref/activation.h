@@ -18,8 +18,7 @@ void SwiGlu(S* h, int64_t ldh, const S* gu, int64_t ldgu, int64_t t, int64_t f) 
 
 // silu'(g) = s + g s (1 - s).
 template <class S>
-void SwiGluBackward(S* dgu, int64_t lddgu, const S* dh, int64_t lddh, const S* gu, int64_t ldgu,
-                    int64_t t, int64_t f) {
+void SwiGluBackward(S* dgu, int64_t lddgu, const S* dh, int64_t lddh, const S* gu, int64_t ldgu, int64_t t, int64_t f) {
   for (int64_t row = 0; row < t; ++row) {
     for (int64_t i = 0; i < f; ++i) {
       const S gate = gu[row * ldgu + i], up = gu[row * ldgu + f + i], g = dh[row * lddh + i];

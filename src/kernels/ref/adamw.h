@@ -16,8 +16,7 @@ void AdamW(S* w, S* m, S* v, const S* g, int64_t n, const AdamWArgs& args) {
     const S gradient = g[i] * S(args.grad_scale);
     m[i] = Fma(S(args.beta1), m[i], (S(1) - S(args.beta1)) * gradient);
     v[i] = Fma(S(args.beta2), v[i], (S(1) - S(args.beta2)) * (gradient * gradient));
-    const S step =
-        m[i] * (S(1) / S(args.bias1)) / (std::sqrt(v[i] * (S(1) / S(args.bias2))) + S(args.eps));
+    const S step = m[i] * (S(1) / S(args.bias1)) / (std::sqrt(v[i] * (S(1) / S(args.bias2))) + S(args.eps));
     w[i] = Fma(S(-args.lr), Fma(S(args.weight_decay), w[i], step), w[i]);
   }
 }

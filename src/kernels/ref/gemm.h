@@ -28,8 +28,8 @@ S ProductSum(S start, int64_t k, const A& a, const B& b) {
 
 // C [M, N] (+)= A [M, K] · B [K, N], plain row-major matrices.
 template <class S>
-void Gemm(S* c, int64_t ldc, const S* a, int64_t lda, const S* b_KN, int64_t ldb, int64_t m,
-          int64_t n, int64_t k, bool accumulate) {
+void Gemm(S* c, int64_t ldc, const S* a, int64_t lda, const S* b_KN, int64_t ldb, int64_t m, int64_t n, int64_t k,
+          bool accumulate) {
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t j = 0; j < n; ++j) {
       c[i * ldc + j] = ProductSum<S>(

@@ -12,8 +12,7 @@ namespace r1::kernels::ref {
 
 // logits [T, E] = x · gateᵀ, one fused chain over D ascending from 0.
 template <class S>
-void RouterLogits(S* logits_TE, const S* x, int64_t ldx, const S* gate_ED, int64_t t, int64_t e,
-                  int64_t d) {
+void RouterLogits(S* logits_TE, const S* x, int64_t ldx, const S* gate_ED, int64_t t, int64_t e, int64_t d) {
   for (int64_t row = 0; row < t; ++row) {
     for (int64_t expert = 0; expert < e; ++expert) {
       S sum = 0;
@@ -26,8 +25,8 @@ void RouterLogits(S* logits_TE, const S* x, int64_t ldx, const S* gate_ED, int64
 // dx [T, D] += dlogits · gate, experts in order; dgate [E, D] += dlogitsᵀ · x, rows in order. Terms
 // with dlogit = 0 are left out.
 template <class S>
-void RouterBackward(S* dx, int64_t lddx, S* dgate_ED, const S* dlogits_TE, const S* x, int64_t ldx,
-                    const S* gate_ED, int64_t t, int64_t e, int64_t d) {
+void RouterBackward(S* dx, int64_t lddx, S* dgate_ED, const S* dlogits_TE, const S* x, int64_t ldx, const S* gate_ED,
+                    int64_t t, int64_t e, int64_t d) {
   for (int64_t row = 0; row < t; ++row) {
     for (int64_t expert = 0; expert < e; ++expert) {
       const S g = dlogits_TE[row * e + expert];
@@ -47,8 +46,7 @@ void RouteScores(S* score_E, const S* logits_E, const RouteConfig& c) {
     S top = logits_E[0];
     for (int64_t i = 1; i < c.experts; ++i) top = Larger(logits_E[i], top);
     for (int64_t i = 0; i < c.experts; ++i) score_E[i] = Exp(logits_E[i] - top);
-    const S inverse =
-        S(1) / RowSum<S>(c.experts, [&](S sum, int64_t i) { return sum + score_E[i]; });
+    const S inverse = S(1) / RowSum<S>(c.experts, [&](S sum, int64_t i) { return sum + score_E[i]; });
     for (int64_t i = 0; i < c.experts; ++i) score_E[i] = score_E[i] * inverse;
   } else {
     for (int64_t i = 0; i < c.experts; ++i) score_E[i] = Sigmoid(logits_E[i]);
@@ -56,14 +54,12 @@ void RouteScores(S* score_E, const S* logits_E, const RouteConfig& c) {
 }
 
 // The chosen experts of one token, ascending. A choice that is NaN or -infinity counts as -FLT_MAX.
-inline void RouteChoose(int32_t* expert_K, const float* score_E, const float* bias_E,
-                        const RouteConfig& c) {
+inline void RouteChoose(int32_t* expert_K, const float* score_E, const float* bias_E, const RouteConfig& c) {
   constexpr float kLowest = -std::numeric_limits<float>::max();
   float choice[kMaxExperts];
   bool open[kMaxExperts];
   for (int64_t i = 0; i < c.experts; ++i) {
-    choice[i] =
-        Larger(c.softmax || bias_E == nullptr ? score_E[i] : score_E[i] + bias_E[i], kLowest);
+    choice[i] = Larger(c.softmax || bias_E == nullptr ? score_E[i] : score_E[i] + bias_E[i], kLowest);
     open[i] = c.groups <= 1;
   }
   if (c.groups > 1) {
@@ -116,10 +112,9 @@ void RouteWeights(S* weight_K, const S* score_E, const int32_t* expert_K, const 
 
 // One token: dlogits [E] from dweight [K] and, if not null, dscore_extra [E].
 template <class S>
-void RouteBackward(S* dlogits_E, const S* dweight_K, const S* dscore_extra_E, const S* score_E,
-                   const int32_t* expert_K, const S* weight_K, const RouteConfig& c) {
-  for (int64_t i = 0; i < c.experts; ++i)
-    dlogits_E[i] = dscore_extra_E != nullptr ? dscore_extra_E[i] : S(0);
+void RouteBackward(S* dlogits_E, const S* dweight_K, const S* dscore_extra_E, const S* score_E, const int32_t* expert_K,
+                   const S* weight_K, const RouteConfig& c) {
+  for (int64_t i = 0; i < c.experts; ++i) dlogits_E[i] = dscore_extra_E != nullptr ? dscore_extra_E[i] : S(0);
   S sum = 0, dot = 0, inverse = 1;
   if (c.normalize) {
     for (int64_t k = 0; k < c.top_k; ++k) {
@@ -128,13 +123,10 @@ void RouteBackward(S* dlogits_E, const S* dweight_K, const S* dscore_extra_E, co
     }
     inverse = S(1) / (sum + S(1e-20f));
   }
-  for (int64_t k = 0; k < c.top_k; ++k)
-    dlogits_E[expert_K[k]] += (S(c.scale) * dweight_K[k] - dot) * inverse;
-  const S mean = RowSum<S>(
-      c.experts, [&](S total, int64_t i) { return Fma(dlogits_E[i], score_E[i], total); });
+  for (int64_t k = 0; k < c.top_k; ++k) dlogits_E[expert_K[k]] += (S(c.scale) * dweight_K[k] - dot) * inverse;
+  const S mean = RowSum<S>(c.experts, [&](S total, int64_t i) { return Fma(dlogits_E[i], score_E[i], total); });
   for (int64_t i = 0; i < c.experts; ++i) {
-    dlogits_E[i] = c.softmax ? score_E[i] * (dlogits_E[i] - mean)
-                             : dlogits_E[i] * (score_E[i] * (S(1) - score_E[i]));
+    dlogits_E[i] = c.softmax ? score_E[i] * (dlogits_E[i] - mean) : dlogits_E[i] * (score_E[i] * (S(1) - score_E[i]));
   }
 }
 
@@ -143,8 +135,8 @@ void RouteBackward(S* dlogits_E, const S* dweight_K, const S* dscore_extra_E, co
 //   f_i = E / (K T) · count_i        S_t = sum_i s_ti + 1e-20        q_t = sum_i f_i s_ti / S_t
 //   loss = alpha / T · sum_t q_t     dloss/ds_ti = alpha / (T S_t) · (f_i - q_t)
 template <class S>
-void BalanceLoss(S* loss, S* dscore_TE, const S* score_TE, const int32_t* expert_TK, int64_t t,
-                 const RouteConfig& c, float alpha) {
+void BalanceLoss(S* loss, S* dscore_TE, const S* score_TE, const int32_t* expert_TK, int64_t t, const RouteConfig& c,
+                 float alpha) {
   *loss = 0;
   if (t == 0) return;
   S f[kMaxExperts] = {};
@@ -156,26 +148,23 @@ void BalanceLoss(S* loss, S* dscore_TE, const S* score_TE, const int32_t* expert
   for (int64_t row = 0; row < t; ++row) {
     const S* score = score_TE + row * c.experts;
     const S sum = RowSum<S>(c.experts, [&](S lane, int64_t i) { return lane + score[i]; });
-    const S dot =
-        RowSum<S>(c.experts, [&](S lane, int64_t i) { return Fma(score[i], f[i], lane); });
+    const S dot = RowSum<S>(c.experts, [&](S lane, int64_t i) { return Fma(score[i], f[i], lane); });
     const S inverse = S(1) / (sum + S(1e-20f));
     const S q = dot * inverse;
     total += Wide<S>(q);
-    for (int64_t i = 0; i < c.experts; ++i)
-      dscore_TE[row * c.experts + i] = share * inverse * (f[i] - q);
+    for (int64_t i = 0; i < c.experts; ++i) dscore_TE[row * c.experts + i] = share * inverse * (f[i] - q);
   }
   *loss = S(Wide<S>(share) * total);
 }
 
 // y_t = base_t (0 if null) + sum over the K slots, in order, of weight · rows[slot].
 template <class S>
-void MoeCombine(S* y, int64_t ldy, const S* base, int64_t ldb, const S* rows, int64_t ldr,
-                const int32_t* slot_TK, const S* weight_TK, int64_t t, int64_t k, int64_t d) {
+void MoeCombine(S* y, int64_t ldy, const S* base, int64_t ldb, const S* rows, int64_t ldr, const int32_t* slot_TK,
+                const S* weight_TK, int64_t t, int64_t k, int64_t d) {
   for (int64_t row = 0; row < t; ++row) {
     for (int64_t i = 0; i < d; ++i) {
       S sum = base != nullptr ? base[row * ldb + i] : S(0);
-      for (int64_t s = 0; s < k; ++s)
-        sum = Fma(weight_TK[row * k + s], rows[slot_TK[row * k + s] * ldr + i], sum);
+      for (int64_t s = 0; s < k; ++s) sum = Fma(weight_TK[row * k + s], rows[slot_TK[row * k + s] * ldr + i], sum);
       y[row * ldy + i] = sum;
     }
   }
@@ -184,29 +173,26 @@ void MoeCombine(S* y, int64_t ldy, const S* base, int64_t ldb, const S* rows, in
 // drows[slot] = weight · dy_t (the kernel rounds it to bf16); dweight = row sum of dy_t ∘
 // rows[slot].
 template <class S>
-void MoeCombineBackward(S* drows, int64_t lddr, S* dweight_TK, const S* dy, int64_t lddy,
-                        const S* rows, int64_t ldr, const int32_t* slot_TK, const S* weight_TK,
-                        int64_t t, int64_t k, int64_t d) {
+void MoeCombineBackward(S* drows, int64_t lddr, S* dweight_TK, const S* dy, int64_t lddy, const S* rows, int64_t ldr,
+                        const int32_t* slot_TK, const S* weight_TK, int64_t t, int64_t k, int64_t d) {
   for (int64_t row = 0; row < t; ++row) {
     const S* g = dy + row * lddy;
     for (int64_t s = 0; s < k; ++s) {
       const int64_t slot = slot_TK[row * k + s];
       const S* p = rows + slot * ldr;
       for (int64_t i = 0; i < d; ++i) drows[slot * lddr + i] = weight_TK[row * k + s] * g[i];
-      dweight_TK[row * k + s] =
-          RowSum<S>(d, [&](S sum, int64_t i) { return Fma(g[i], p[i], sum); });
+      dweight_TK[row * k + s] = RowSum<S>(d, [&](S sum, int64_t i) { return Fma(g[i], p[i], sum); });
     }
   }
 }
 
 // dx_t += sum over the K slots, in order, of drows[slot].
 template <class S>
-void MoeScatterAdd(S* dx, int64_t lddx, const S* drows, int64_t lddr, const int32_t* slot_TK,
-                   int64_t t, int64_t k, int64_t d) {
+void MoeScatterAdd(S* dx, int64_t lddx, const S* drows, int64_t lddr, const int32_t* slot_TK, int64_t t, int64_t k,
+                   int64_t d) {
   for (int64_t row = 0; row < t; ++row) {
     for (int64_t s = 0; s < k; ++s) {
-      for (int64_t i = 0; i < d; ++i)
-        dx[row * lddx + i] = dx[row * lddx + i] + drows[slot_TK[row * k + s] * lddr + i];
+      for (int64_t i = 0; i < d; ++i) dx[row * lddx + i] = dx[row * lddx + i] + drows[slot_TK[row * k + s] * lddr + i];
     }
   }
 }

@@ -8,8 +8,7 @@
 namespace r1::kernels::ref {
 
 template <class S>
-void RmsNorm(S* y, int64_t ldy, S* r_T, const S* x, int64_t ldx, const S* w_D, int64_t t, int64_t d,
-             float eps) {
+void RmsNorm(S* y, int64_t ldy, S* r_T, const S* x, int64_t ldx, const S* w_D, int64_t t, int64_t d, float eps) {
   for (int64_t row = 0; row < t; ++row) {
     const S* p = x + row * ldx;
     const S squares = RowSum<S>(d, [&](S sum, int64_t i) { return Fma(p[i], p[i], sum); });
@@ -21,8 +20,8 @@ void RmsNorm(S* y, int64_t ldy, S* r_T, const S* x, int64_t ldx, const S* w_D, i
 
 // dx is written, or added to if accumulate; dw is added to.
 template <class S>
-void RmsNormBackward(S* dx, int64_t lddx, bool accumulate, S* dw_D, const S* dy, int64_t lddy,
-                     const S* x, int64_t ldx, const S* w_D, const S* r_T, int64_t t, int64_t d) {
+void RmsNormBackward(S* dx, int64_t lddx, bool accumulate, S* dw_D, const S* dy, int64_t lddy, const S* x, int64_t ldx,
+                     const S* w_D, const S* r_T, int64_t t, int64_t d) {
   for (int64_t row = 0; row < t; ++row) {
     const S* p = x + row * ldx;
     const S* g = dy + row * lddy;

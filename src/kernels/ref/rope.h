@@ -9,9 +9,8 @@
 namespace r1::kernels::ref {
 
 template <class S>
-void Rope(S* x, int64_t ldx, int64_t heads, int64_t head_stride, int64_t dim,
-          const int32_t* position_T, const float* cos_sin, int64_t t, bool interleaved,
-          bool inverse) {
+void Rope(S* x, int64_t ldx, int64_t heads, int64_t head_stride, int64_t dim, const int32_t* position_T,
+          const float* cos_sin, int64_t t, bool interleaved, bool inverse) {
   for (int64_t row = 0; row < t; ++row) {
     const float* cosine = cos_sin + position_T[row] * dim;
     const float* sine = cosine + dim / 2;

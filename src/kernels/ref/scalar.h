@@ -53,8 +53,7 @@ inline float Exp(float x) {
   p = std::fma(p, r, 1.6666665459e-1f);
   p = std::fma(p, r, 5.0000001201e-1f);
   p = std::fma(std::fma(p, r, 1.0f), r, 1.0f);
-  if (x >= -87.3f)
-    return std::bit_cast<float>(std::bit_cast<uint32_t>(p) + (std::bit_cast<uint32_t>(t) << 23));
+  if (x >= -87.3f) return std::bit_cast<float>(std::bit_cast<uint32_t>(p) + (std::bit_cast<uint32_t>(t) << 23));
   return 0.0f > x ? 0.0f : x;
 }
 inline double Exp(double x) { return std::exp(x); }

@@ -23,12 +23,10 @@ S Floored(S x) {
 }
 
 template <class S>
-void LogProb(S* logp, S* lse, S* entropy, const S* logits, int32_t target, int64_t v,
-             float inv_temperature) {
+void LogProb(S* logp, S* lse, S* entropy, const S* logits, int32_t target, int64_t v, float inv_temperature) {
   const S scale = S(inv_temperature);
   const S top = RowMax(logits, v, inv_temperature);
-  const Wide<S> total =
-      RowSum<S>(v, [&](S sum, int64_t i) { return sum + Exp(scale * logits[i] - top); });
+  const Wide<S> total = RowSum<S>(v, [&](S sum, int64_t i) { return sum + Exp(scale * logits[i] - top); });
   const Wide<S> weighted = RowSum<S>(v, [&](S sum, int64_t i) {
     const S shifted = scale * logits[i] - top;
     return Fma(Exp(shifted), Floored(shifted), sum);
@@ -45,8 +43,8 @@ void LogProb(S* logp, S* lse, S* entropy, const S* logits, int32_t target, int64
 //   with u_i = p_i (g + h (log p_i + entropy)) and log p = z - lse.
 // If g and h are both 0 the row is 0, and logits and target are not read.
 template <class S>
-void LogProbBackward(S* dlogits, const S* logits, int32_t target, S lse, S g, S entropy, S h,
-                     int64_t v, float inv_temperature) {
+void LogProbBackward(S* dlogits, const S* logits, int32_t target, S lse, S g, S entropy, S h, int64_t v,
+                     float inv_temperature) {
   const S scale = S(inv_temperature);
   for (int64_t i = 0; i < v; ++i) {
     dlogits[i] = S(0);
