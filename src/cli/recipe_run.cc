@@ -135,6 +135,7 @@ Result<int> RunRecipeCommand(Recipe& recipe, const RunSettings& settings, const 
 }
 
 Result<int> DryRunRecipe(Recipe& recipe, const RunSettings& settings, const Invocation& invocation) {
+  if (settings.explain) return RunRecipeCommand(recipe, settings, invocation);  // which stops after the plan
   R1_TRY(CheckThreads(settings.threads));
   if (invocation.json) {
     PrintJson(FieldsToJson(RecipeFields(recipe)));

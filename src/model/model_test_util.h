@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ struct NamedConfig {
   std::string name;
   ModelConfig config;
 };
+inline void PrintTo(const NamedConfig& c, std::ostream* out) { *out << c.name; }
 
 inline ModelConfig TestDense(int64_t width, int64_t heads, int64_t kv_heads, int64_t head_dim, int64_t ffn,
                              int64_t vocab) {
