@@ -17,24 +17,7 @@ struct Part {
 }  // namespace
 
 Result<std::string> RenderReport(const std::vector<std::string>& run_dirs) {
-  if (run_dirs.empty()) return Error{ErrorCode::kUsage, "a report needs at least one run folder"};
-  std::vector<RunData> runs;
-  for (const std::string& folder : run_dirs) {
-    R1_ASSIGN(RunData run, ReadRunData(folder));
-    runs.push_back(std::move(run));
-  }
-  // Runs of one recipe have one name; curves and columns need to be told apart.
-  for (size_t i = 0; i < runs.size(); ++i) {
-    for (size_t j = 0; j < runs.size(); ++j) {
-      if (i == j || runs[i].name != runs[j].name) continue;
-      for (size_t k = 0; k < runs.size(); ++k) {
-        if (k != i && runs[k].name == runs[i].name) runs[k].name += " (" + BaseName(runs[k].folder) + ")";
-      }
-      runs[i].name += " (" + BaseName(runs[i].folder) + ")";
-      break;
-    }
-  }
-
+  R1_ASSIGN(const std::vector<RunData> runs, ReadRuns(run_dirs));
   const Part parts[] = {{"results", "Results", ResultsSection(runs)},
                         {"curves", "Curves", CurvesSection(runs)},
                         {"traces", "Before and after", TracesSection(runs)},

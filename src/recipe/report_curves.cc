@@ -238,7 +238,7 @@ std::vector<DrawnCurve> CurvesOf(const std::vector<RunData>& runs, const Panel& 
       any = true;
       const bool many = runs.size() > 1;
       curve.style.label =
-          many ? runs[r].name + (panel.metrics.size() > 1 ? ": " + std::string(metric.label) : "") : metric.label;
+          many ? runs[r].label + (panel.metrics.size() > 1 ? ": " + std::string(metric.label) : "") : metric.label;
       curve.style.kind = metric.kind;
       curve.style.color = static_cast<int>((many ? r : style) % 6);
       curve.style.dash = static_cast<int>(std::min<size_t>(style, 2));
@@ -270,20 +270,18 @@ Chart ChartOf(const std::vector<RunData>& runs, const Panel& panel, const std::v
   }
   if (!panel.base_lines) return chart;
   for (const char* metric : {"cons@16", "cons@64"}) {
-    std::vector<std::pair<size_t, double>> values;  // run, value
-    for (size_t r = 0; r < runs.size(); ++r) {
-      const StageEval* base = runs[r].FindEval("base");
-      if (base != nullptr && !std::isnan(base->Get(metric))) values.emplace_back(r, base->Get(metric));
+    double sum = 0;
+    int count = 0;
+    for (const RunData& run : runs) {
+      const StageEval* base = run.FindEval("base");
+      if (base == nullptr || std::isnan(base->Get(metric))) continue;
+      sum += base->Get(metric);
+      ++count;
     }
-    const bool one =
-        std::all_of(values.begin(), values.end(), [&](const auto& v) { return v.second == values[0].second; });
-    if (one && !values.empty()) values.resize(1);  // runs from one base share the line
-    for (const auto& [r, value] : values) {
-      const std::string who = one ? "base, " : runs[r].name + " base, ";
-      chart.references.push_back({.label = who + "majority of " + (metric + 5) + ": " + PercentText(value),
-                                  .y = value,
-                                  .color = one ? -1 : static_cast<int>(r % 6)});
-    }
+    if (count == 0) continue;
+    const std::string who = count > 1 ? "bases (mean of " + std::to_string(count) + ")" : "base";
+    chart.references.push_back(
+        {.label = who + ", majority of " + (metric + 5) + ": " + PercentText(sum / count), .y = sum / count});
   }
   return chart;
 }

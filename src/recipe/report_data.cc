@@ -385,4 +385,32 @@ Result<RunData> ReadRunData(const std::string& folder) {
   return run;
 }
 
+Result<std::vector<RunData>> ReadRuns(const std::vector<std::string>& folders) {
+  if (folders.empty()) return Error{ErrorCode::kUsage, "give at least one run folder"};
+  std::vector<RunData> runs;
+  std::map<std::string, int> names, seeds;
+  for (const std::string& folder : folders) {
+    R1_ASSIGN(RunData run, ReadRunData(folder));
+    ++names[run.name];
+    ++seeds[run.name + "\n" + std::to_string(run.seed)];
+    runs.push_back(std::move(run));
+  }
+  for (RunData& run : runs) {
+    run.label = run.name;
+    if (names[run.name] == 1) continue;
+    const bool by_seed = std::all_of(runs.begin(), runs.end(), [&](const RunData& other) {
+      return other.name != run.name || (other.seed >= 0 && seeds[run.name + "\n" + std::to_string(other.seed)] == 1);
+    });
+    const std::string own = by_seed ? "seed " + std::to_string(run.seed) : BaseName(run.folder);
+    run.label = names.size() == 1 ? own : run.name + " (" + own + ")";
+  }
+  for (RunData& run : runs) {  // after all labels: they are found by name
+    if (names[run.name] > 1 && names.size() == 1)
+      run.name += " (" + run.label + ")";
+    else if (names[run.name] > 1)
+      run.name = run.label;
+  }
+  return Result<std::vector<RunData>>(std::move(runs));
+}
+
 }  // namespace r1

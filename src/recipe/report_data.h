@@ -71,6 +71,7 @@ struct StepCompletions {
 struct RunData {
   std::string folder;  // as given
   std::string name;    // results.json's, else the folder's
+  std::string label;   // tells it apart among the runs of one report: its name, seed or folder
   int64_t seed = -1;   // -1: unknown
   std::string preset;
   std::vector<StageEval> evals;                                   // base first
@@ -89,5 +90,9 @@ struct RunData {
 };
 
 Result<RunData> ReadRunData(const std::string& folder);
+
+// The runs of one report, at least one. Runs of one recipe have one name: their labels are "seed N" if the seeds
+// differ, else their folders'; names that several runs share get that label in brackets.
+Result<std::vector<RunData>> ReadRuns(const std::vector<std::string>& folders);
 
 }  // namespace r1

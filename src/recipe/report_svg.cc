@@ -14,6 +14,7 @@ namespace {
 constexpr double kFont = 11;
 constexpr double kCharWidth = 6.2;  // mean advance of a system sans at 11 px; only for layout
 constexpr size_t kMaxPoints = 600;
+constexpr double kOneRowLegend = 18;  // its height
 
 struct Range {
   double low = std::numeric_limits<double>::infinity();
@@ -266,13 +267,19 @@ std::vector<size_t> Thin(size_t n, size_t limit) {
   return keep;
 }
 
+double ChartHeight(const Chart& chart) {
+  std::string legend;
+  return chart.height + std::max(0.0, AppendLegend(&legend, chart) - kOneRowLegend);
+}
+
 std::string ChartSvg(const Chart& chart, std::string_view attributes) {
   Frame f{};
   std::vector<double> x_ticks, y_ticks;
   if (!FindRanges(chart, &f, &x_ticks, &y_ticks)) return "";
   std::string legend;
   const double legend_height = AppendLegend(&legend, chart);
-  const double height = chart.height + std::max(0.0, legend_height - 18);  // a long legend does not squeeze the plot
+  const double height =
+      chart.height + std::max(0.0, legend_height - kOneRowLegend);  // a long legend does not squeeze the plot
   const double y_step = y_ticks.size() > 1 ? y_ticks[1] - y_ticks[0] : 1;
   double tick_width = 0;
   for (const double tick : y_ticks) tick_width = std::max(tick_width, TextWidth(TickText(tick, y_step, chart.unit)));

@@ -63,6 +63,9 @@ std::vector<size_t> Thin(size_t n, size_t limit);
 // point.
 std::string ChartSvg(const Chart& chart, std::string_view attributes = "");
 
+// The height that ChartSvg gives the chart: its own, and more for a legend of several rows.
+double ChartHeight(const Chart& chart);
+
 // The rules that the classes in a chart need, for a page that sets the variables itself.
 std::string_view ChartRules();
 // The whole style sheet of a chart that stands alone: variables of both colour schemes and the

@@ -206,13 +206,29 @@ TEST(Report, SeveralRunsAreOverlaidAndToldApart) {
   TempDir dir;
   WriteFakeRun(dir / "a", {.name = "same", .seed = 0});
   WriteFakeRun(dir / "b", {.name = "same", .seed = 1});
-  WriteFakeRun(dir / "c", {.name = "other", .seed = 2});
-  const Result<std::string> page = RenderReport({dir / "a", dir / "b", dir / "c"});
+  WriteFakeRun(dir / "c", {.name = "same", .seed = 1});
+  WriteFakeRun(dir / "d", {.name = "other", .seed = 2});
+  const auto labels = [&](const std::vector<std::string>& folders) {
+    const Result<std::vector<RunData>> runs = ReadRuns(folders);
+    std::vector<std::string> out;
+    for (const RunData& run : runs.value()) out.push_back(run.label);
+    return out;
+  };
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(labels({dir / "a"}), (Texts{"same"}));
+  EXPECT_EQ(labels({dir / "a", dir / "b"}), (Texts{"seed 0", "seed 1"}));
+  EXPECT_EQ(labels({dir / "b", dir / "c"}), (Texts{"b", "c"}));
+  EXPECT_EQ(labels({dir / "a", dir / "d"}), (Texts{"same", "other"}));
+  EXPECT_EQ(labels({dir / "a", dir / "b", dir / "d"}), (Texts{"same (seed 0)", "same (seed 1)", "other"}));
+
+  const Result<std::string> page = RenderReport({dir / "a", dir / "b"});
   ASSERT_TRUE(page.ok()) << page.error().message;
   EXPECT_EQ(FindUnbalanced(*page), "");
-  for (const char* name : {"same (a)", "same (b)", "other"})
-    EXPECT_NE(page->find(std::string(name) + ": training batch"), std::string::npos) << name;
-  EXPECT_NE(page->find("Last stage over 3 runs: pass@1"), std::string::npos);
+  for (const char* name : {"seed 0: training batch", "seed 1: training batch", "same (seed 0)", "same (seed 1)"}) {
+    EXPECT_NE(page->find(name), std::string::npos) << name;
+  }
+  EXPECT_NE(page->find("bases (mean of 2), majority of 16: 47.8 %"), std::string::npos);
+  EXPECT_NE(page->find("Last stage over 2 runs: pass@1"), std::string::npos);
   EXPECT_EQ(page->find("One run, one seed"), std::string::npos);
 }
 
