@@ -7,7 +7,6 @@
 #include "base/fields.h"
 #include "base/json.h"
 #include "kernels/kernels.h"
-#include "kernels/kernels.h"
 
 namespace r1 {
 
