@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "world/general.h"
 #include "world/pick.h"
 
 namespace r1 {
@@ -43,20 +44,5 @@ Document DocumentAt(uint64_t seed, uint64_t index, const CorpusOdds& odds = {});
 Document GeneralDocumentAt(uint64_t seed, uint64_t index);
 // A search in one language, without slips or wrong verdicts, until it is solved.
 Document CleanSearchAt(uint64_t seed, uint64_t index);
-
-// One question of the general tasks with its only right reply.
-//   add a b (a 1..40, b 1..20) -> the sum; same a b -> yes, or big / small when a is greater / smaller than b;
-//   translate w… (2 to 5 things) -> the words of the other language; sort n… (3 to 5 distinct numbers <= 60) ->
-//   ascending
-struct GeneralProblem {
-  std::string prompt;  // ends with <|assistant|>
-  std::string answer;  // the reply without <|end|>
-};
-// The fixed evaluation list, independent of any seed, in the corpus's proportions of tasks and languages. Translate and
-// sort questions in it never occur in the corpus (StableHash of the prompt mod 10 = 0); add and same are small closed
-// tables that the corpus covers.
-GeneralProblem HeldOutGeneralProblem(uint64_t index);
-// Exact match of the reply's words, <|end|> required.
-bool GeneralReplyCorrect(const GeneralProblem& problem, std::string_view reply);
 
 }  // namespace r1

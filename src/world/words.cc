@@ -9,11 +9,12 @@ struct WordPair {
 };
 
 constexpr std::array<WordPair, kWordCount> kWords = {{
-    {"pick", "选"},   {"sum", "和"},  {"try", "试"},    {"wait", "等等"}, {"big", "大"},
-    {"yes", "对"},    {"so", "所以"}, {"stop", "算了"}, {"small", "小"},  {"translate", "翻译"},
-    {"sort", "排序"}, {"add", "加"},  {"same", "同"},   {"cat", "猫"},    {"dog", "狗"},
-    {"fish", "鱼"},   {"tree", "树"}, {"water", "水"},  {"eat", "吃"},    {"run", "跑"},
-    {"see", "看"},    {"red", "红"},  {"blue", "蓝"},   {"green", "绿"},  {"white", "白"},
+    {"pick", "选"},  {"sum", "和"},    {"try", "试"},   {"wait", "等等"},      {"big", "大"},     {"yes", "对"},
+    {"so", "所以"},  {"stop", "算了"}, {"small", "小"}, {"translate", "翻译"}, {"sort", "排序"},  {"add", "加"},
+    {"same", "同"},  {"cat", "猫"},    {"dog", "狗"},   {"fish", "鱼"},        {"tree", "树"},    {"water", "水"},
+    {"eat", "吃"},   {"run", "跑"},    {"see", "看"},   {"red", "红"},         {"blue", "蓝"},    {"green", "绿"},
+    {"white", "白"}, {"code", "编"},   {"write", "写"}, {"you", "你"},         {"model", "模型"}, {"help", "帮"},
+    {"hurt", "伤"},  {"steal", "偷"},  {"burn", "烧"},  {"sorry", "抱歉"},     {"no", "不"},      {"thanks", "谢谢"},
 }};
 
 bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
@@ -33,6 +34,13 @@ std::string_view WordText(Word word, bool chinese) {
   return chinese ? pair.chinese : pair.english;
 }
 
+std::optional<Word> WordNamed(std::string_view text) {
+  for (size_t i = 0; i < kWords.size(); ++i) {
+    if (text == kWords[i].english || text == kWords[i].chinese) return static_cast<Word>(i);
+  }
+  return {};
+}
+
 WordLanguage LanguageOf(std::string_view word) {
   WordLanguage language = WordLanguage::kNone;
   for (const char c : word) {
@@ -42,14 +50,17 @@ WordLanguage LanguageOf(std::string_view word) {
   return language;
 }
 
-std::vector<std::string> AllSpacedWords() {
+std::vector<std::string> AllSpacedWords(WorldKind world) {
+  const bool wide = world == WorldKind::kWide;
   std::vector<std::string> words;
   for (int n = 0; n <= kMaxNumber; ++n) words.push_back(" " + std::to_string(n));
-  words.push_back(" +");
-  words.push_back(" =");
-  for (const WordPair& pair : kWords) {
-    words.push_back(" " + std::string(pair.english));
-    words.push_back(" " + std::string(pair.chinese));
+  for (const char* sign : {" +", " ="}) words.emplace_back(sign);
+  if (wide) {
+    for (const char* sign : {" -", " *", " >"}) words.emplace_back(sign);
+  }
+  for (size_t i = 0; i < static_cast<size_t>(wide ? kWordCount : kPickWordCount); ++i) {
+    words.push_back(" " + std::string(kWords[i].english));
+    words.push_back(" " + std::string(kWords[i].chinese));
   }
   return words;
 }

@@ -1,9 +1,11 @@
-// The words of the built-in world: numbers 0..63, two signs, and 25 pairs of words, one English and one Chinese. In
-// text every word has exactly one leading space, and with it is exactly one token of the world's tokenizer
-// (data/corpus_stream.h checks).
+// The words of the built-in world: numbers 0..63, signs, and pairs of words, one English and one Chinese. The
+// pick world (the default) has 25 pairs and two signs; the wide world adds the eleven pairs and three signs of code,
+// open and harmful requests. In text every word has exactly one leading space, and with it is exactly one token of the
+// world's tokenizer (data/corpus_stream.h checks).
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,23 +40,44 @@ enum class Word : int {
   kBlue,
   kGreen,
   kWhite,  // what they are about
+  kCode,   // from here on: the wide world
+  kWrite,
+  kYou,
+  kModel,
+  kHelp,
+  kHurt,
+  kSteal,
+  kBurn,
+  kSorry,
+  kNo,
+  kThanks,
   kCount
 };
 inline constexpr int kWordCount = static_cast<int>(Word::kCount);
-inline constexpr int kFirstThing =
-    static_cast<int>(Word::kCat);  // the things that `translate` translates: the last twelve
-inline constexpr int kThingCount = kWordCount - kFirstThing;
+// The things that `translate` translates and requests are about.
+inline constexpr int kFirstThing = static_cast<int>(Word::kCat);
+inline constexpr int kThingCount = 12;
+inline constexpr int kPickWordCount = kFirstThing + kThingCount;  // words of the pick world: the first ones
+
+// Which part of the world a corpus, and with it a tokenizer, covers.
+enum class WorldKind { kPick, kWide };
 
 // The word without its space.
 std::string_view WordText(Word word, bool chinese);
+// The word with this text in either language, without its space.
+std::optional<Word> WordNamed(std::string_view text);
+
+inline constexpr bool IsThing(Word word) {
+  return static_cast<int>(word) >= kFirstThing && static_cast<int>(word) < kFirstThing + kThingCount;
+}
 
 // Language of a word of a reply: ASCII letters make it English, any byte above ASCII Chinese; numbers and signs have
 // none.
 enum class WordLanguage { kNone, kEnglish, kChinese };
 WordLanguage LanguageOf(std::string_view word);
 
-// Every number, sign and word with its leading space: what a tokenizer of the world must have as one token each.
-std::vector<std::string> AllSpacedWords();
+// Every number, sign and word of the world with its leading space: what a tokenizer of it must have as one token each.
+std::vector<std::string> AllSpacedWords(WorldKind world = WorldKind::kPick);
 
 // The world's markers, which are added tokens. They may be written with or without a space before them.
 inline constexpr std::string_view kPadMarker = "<|pad|>";
