@@ -58,6 +58,7 @@ class ChatClient {
   // kBadInput: its answer is malformed; kInterrupted after Ctrl-C.
   std::vector<Result<ChatReply>> Complete(const std::vector<ChatRequest>& requests) const;
   const std::string& url() const { return url_; }
+  const std::string& model() const { return options_.model; }
 
  private:
   ChatClient(ChatOptions options, std::string url) : options_(std::move(options)), url_(std::move(url)) {}
