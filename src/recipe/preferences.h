@@ -17,8 +17,8 @@ struct PreferencesConfig {
   double temperature = 1.0;
   int64_t max_completion_length = 64;
   int64_t judgements = 4;
-  double judge_noise = 0.25;
-  double judge_position_bias = 0.25;
+  double judge_noise = 0.6;
+  double judge_position_bias = 0.5;
   double min_margin = 1.0;
   int64_t slots = 128;
 
@@ -37,8 +37,8 @@ struct PreferencesConfig {
 };
 Status ValidatePreferencesConfig(const PreferencesConfig& config, const std::string& where);
 
-// Writes folder/{pairs.jsonl, safety.jsonl, stats.json}. *tokens: sampled.
+// Writes folder/{pairs.jsonl, safety.jsonl, stats.json}.
 Status RunPreferences(const Model& model, const Tokenizer& tokenizer, const PreferencesConfig& config, uint64_t seed,
-                      const std::string& folder, ThreadPool& pool, int64_t* tokens);
+                      const std::string& folder, ThreadPool& pool);
 
 }  // namespace r1
