@@ -331,7 +331,13 @@ class Runner {
   }
 
   Status RewardModel(const Job& job, const RewardModelConfig& config) {
-    R1_ASSIGN(const PreferenceData data, LoadPreferenceData(job.data, config.kind, *tokenizer_));
+    const std::optional<RewardKind> kind = RewardKindFromName(config.kind);
+    R1_CHECK(kind.has_value(), "the recipe's validation let an unknown kind of reward model pass");
+    std::vector<RewardExample> data;
+    for (const std::string& file : job.data) {
+      R1_ASSIGN(std::vector<RewardExample> more, LoadRewardData(file, *kind, *tokenizer_));
+      data.insert(data.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    }
     R1_ASSIGN(Model model, LoadBody(job.model, 1, pool_, Seed()));
     R1_TRY(RunRewardModel(model, *tokenizer_, data, config, Seed(), job.folder, job.hash, pool_, job.stage.name));
     const Result<nlohmann::json> eval = ReadJsonFile(JoinPath(job.folder, "eval.json"));
