@@ -98,6 +98,13 @@ struct LogProbs {
 };
 LogProbs* HeadLogProbs(Context& ctx, Var* h, const Weight& head, const int32_t* row_R, const int32_t* target_R,
                        int64_t r, float inv_temperature);
+// The scalar head: value = <w, h_row>, in float, columns in order.
+struct Values {
+  int64_t rows = 0;
+  float* value = nullptr;   // [rows]
+  float* dvalue = nullptr;  // [rows], zero: set before Backward
+};
+Values* ScalarHead(Context& ctx, Var* h, const VectorWeight& w, const int32_t* row_R, int64_t r);
 // Logits [R, V] of the given rows of h (null: all), without backward.
 float* HeadLogits(Context& ctx, const Var* h, const Weight& head, const int32_t* row_R, int64_t r);
 

@@ -1,4 +1,5 @@
 // Log-probabilities through the language head, a block of rows at a time; backward computes the block's logits again.
+// Values through the scalar head.
 #include <algorithm>
 #include <cstring>
 
@@ -28,6 +29,7 @@ const Bf16* GatherRows(Arena& arena, const Var* h, const int32_t* row_R, int64_t
 }  // namespace
 
 float* HeadLogits(Context& ctx, const Var* h, const Weight& head, const int32_t* row_R, int64_t r) {
+  R1_CHECK(h->cols == head.k, "HeadLogits: hidden width and head width differ");
   float* logits = ctx.arena.Array<float>(r * head.n);
   const Bf16* x = GatherRows(ctx.arena, h, row_R, r);
   ctx.k->gemm({.a = x,
@@ -107,6 +109,40 @@ LogProbs* HeadLogProbs(Context& ctx, Var* h, const Weight& head, const int32_t* 
         for (int64_t j = 0; j < n; ++j)
           c->k->add(dh.grad + (row_R == nullptr ? i + j : row_R[i + j]) * d, dx + j * d, d);
         AddWeightGrad(*c, weight, dlogits, ldd, x + i * ld, ld, n);
+      }
+    });
+  }
+  return out;
+}
+
+Values* ScalarHead(Context& ctx, Var* h, const VectorWeight& w, const int32_t* row_R, int64_t r) {
+  R1_CHECK(w.w != nullptr && h->cols == w.d, "ScalarHead: hidden width and head width differ");
+  const int64_t d = w.d;
+  Values* out = ctx.arena.New<Values>();
+  out->rows = r;
+  out->value = ctx.arena.Array<float>(r);
+  out->dvalue = ctx.arena.Zeroed<float>(r);
+  for (int64_t i = 0; i < r; ++i) {
+    R1_CHECK(row_R[i] >= 0 && row_R[i] < h->rows, "head: row outside the batch");
+    const Bf16* x = h->data16 + row_R[i] * h->ld16;
+    float sum = 0;
+    for (int64_t j = 0; j < d; ++j) sum += ToFloat(x[j]) * w.w[j];
+    out->value[i] = sum;
+  }
+  if (ctx.recording) {
+    Context* c = &ctx;
+    const VectorWeight weight = w;
+    ctx.tape.Record([=] {
+      const GradRef dh = GradOf(*c, h);
+      if (dh.fresh) std::memset(dh.grad, 0, static_cast<size_t>(h->rows * d) * sizeof(float));
+      float* dw = c->param_grad + weight.offset;
+      for (int64_t i = 0; i < r; ++i) {
+        const Bf16* x = h->data16 + row_R[i] * h->ld16;
+        float* dx = dh.grad + row_R[i] * d;
+        for (int64_t j = 0; j < d; ++j) {
+          dx[j] += out->dvalue[i] * weight.w[j];
+          dw[j] += out->dvalue[i] * ToFloat(x[j]);
+        }
       }
     });
   }

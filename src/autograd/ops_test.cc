@@ -247,6 +247,52 @@ TEST_F(Ops, HeadRowsDoNotDependOnBlocks) {
   EXPECT_EQ(untouched, 50 + 1);  // row 0 has factor 0
 }
 
+// Values and both gradients against double precision, and against central differences of the values.
+TEST_F(Ops, ScalarHead) {
+  const int64_t t = 7, d = 64, r = 4;
+  const std::vector<float> x = Random(t * d), w = Random(d, 0.2), dvalue = Random(r);
+  const int32_t row[r] = {5, 0, 5, 2};  // one of them twice
+  Var* h = Half(t, d, x);
+  Values* values = ScalarHead(ctx_, h, {w.data(), d, 16}, row, r);
+  ASSERT_EQ(values->rows, r);
+  const auto value = [&](const std::vector<float>& hidden, const std::vector<float>& weight, int64_t i) {
+    double sum = 0;
+    for (int64_t j = 0; j < d; ++j)
+      sum += static_cast<double>(hidden[static_cast<size_t>(row[i] * d + j)]) *
+             static_cast<double>(weight[static_cast<size_t>(j)]);
+    return sum;
+  };
+  const auto objective = [&](const std::vector<float>& hidden, const std::vector<float>& weight) {
+    double sum = 0;
+    for (int64_t i = 0; i < r; ++i)
+      sum += static_cast<double>(dvalue[static_cast<size_t>(i)]) * value(hidden, weight, i);
+    return sum;
+  };
+  for (int64_t i = 0; i < r; ++i) {
+    EXPECT_NEAR(values->value[i], value(x, w, i), 1e-5);
+    EXPECT_EQ(values->dvalue[i], 0.0f);
+    values->dvalue[i] = dvalue[static_cast<size_t>(i)];
+  }
+  EXPECT_EQ(values->value[0], values->value[2]);
+  ctx_.tape.Backward();
+  const auto slope = [&](const std::vector<float>& at, size_t i, const auto& function) {
+    std::vector<float> up(at), down(at);
+    up[i] += 0.25f;
+    down[i] -= 0.25f;
+    return (function(up) - function(down)) / (static_cast<double>(up[i]) - static_cast<double>(down[i]));
+  };
+  for (int64_t i = 0; i < t * d; ++i) {
+    const double want = slope(x, static_cast<size_t>(i), [&](const std::vector<float>& y) { return objective(y, w); });
+    EXPECT_NEAR(h->grad[i], want, 1e-5) << i;
+  }
+  for (int64_t j = 0; j < d; ++j) {
+    const double want = slope(w, static_cast<size_t>(j), [&](const std::vector<float>& y) { return objective(x, y); });
+    EXPECT_NEAR(gradient_[static_cast<size_t>(16 + j)], want, 1e-5) << j;
+  }
+  EXPECT_EQ(gradient_[15], 0.0f);
+  EXPECT_EQ(gradient_[16 + d], 0.0f);
+}
+
 // A token's experts give it the same bits whoever else is routed beside it.
 TEST_F(Ops, MoeRowsAreIndependent) {
   const int64_t d = 32, f = 20, experts = 6, t = 23;
@@ -316,6 +362,11 @@ TEST_F(Ops, MisuseIsCaught) {
   EXPECT_THROW(RmsNorm(ctx_, Float(2, 32, Random(64)), {Random(32).data(), 32, 0}, 1e-5f, 1), std::runtime_error);
   const int32_t row[1] = {2}, target[1] = {0};
   EXPECT_THROW(HeadLogProbs(ctx_, Half(2, 32, Random(64)), w, row, target, 1, 1.0f), std::runtime_error);
+  const std::vector<float> narrow = Random(16), fits = Random(32);
+  EXPECT_THROW(ScalarHead(ctx_, Half(2, 32, Random(64)), {narrow.data(), 16, 0}, row, 1), std::runtime_error);
+  EXPECT_THROW(ScalarHead(ctx_, Half(2, 32, Random(64)), {fits.data(), 32, 0}, row, 1), std::runtime_error);
+  EXPECT_THROW(ScalarHead(ctx_, Half(2, 32, Random(64)), {}, row, 0), std::runtime_error);  // no such head
+  EXPECT_THROW(HeadLogits(ctx_, Half(2, 32, Random(64)), Weight{}, nullptr, 2), std::runtime_error);
   // A value whose gradient is kept in bf16 has one consumer.
   Var* v = Float(2, 32, Random(64));
   NewGrad16(ctx_, v);

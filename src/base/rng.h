@@ -18,7 +18,11 @@ enum class Stream : uint32_t {
   kSampling = 4,
   kShuffle = 5,
   kEval = 6,
-  kTest = 7
+  kTest = 7,
+  kPreference = 8,
+  kSft = 9,
+  kDropped = 10,
+  kValue = 11
 };
 
 // One uniform in [0, 1) with 24 bits, keyed by everything that names a sampled token.

@@ -49,6 +49,8 @@ RolloutEngine::~RolloutEngine() = default;
 Result<std::vector<std::vector<Completion>>> RolloutEngine::Run(const std::vector<RolloutRequest>& requests,
                                                                 const RolloutOptions& options) {
   const ModelConfig& c = model_.config();
+  if (c.num_labels != 0)
+    return Error{ErrorCode::kRefused, "this is a reward or value model (num_labels 1): it gives scores, not text"};
   int64_t longest = 0, most = 1;
   for (size_t i = 0; i < requests.size(); ++i) {
     const RolloutRequest& r = requests[i];

@@ -69,6 +69,9 @@ std::vector<Preset> Presets() {
           {"tiny-dense", Dense(64, 2, 2, 96, 0)}};
 }
 
+// Ends the architecture's name of a model with a scalar head.
+constexpr const char* kScalarHead = "ForSequenceClassification";
+
 struct Limit {
   const char* name;
   int64_t value, min, max;
@@ -110,6 +113,11 @@ Status ValidateModelConfig(const ModelConfig& c, const std::string& where) {
       return fail(std::string(l.name) + " is " + std::to_string(l.value) + "; it must be in " + std::to_string(l.min) +
                   " .. " + std::to_string(l.max));
   }
+  if (c.num_labels != 0 && c.num_labels != 1)
+    return fail("num_labels is " + std::to_string(c.num_labels) +
+                "; 0 (language model) and 1 (scalar head) are supported");
+  if (c.num_labels == 1 && c.num_nextn_predict_layers != 0)
+    return fail("num_nextn_predict_layers must be 0 with a scalar head (num_labels 1)");
   if (c.hidden_size % 32 != 0) return fail("hidden_size must be a multiple of 32");
   if (!(c.rms_norm_eps > 0) || !(c.rms_norm_eps < 1)) return fail("rms_norm_eps must be in (0, 1)");
   if (!(c.rope_theta > 1) || !std::isfinite(c.rope_theta)) return fail("rope_theta must be above 1");
@@ -157,11 +165,13 @@ Status ValidateModelConfig(const ModelConfig& c, const std::string& where) {
 
 std::string ModelConfigToJson(const ModelConfig& config) {
   nlohmann::ordered_json j;
-  j["architectures"] = {config.is_mla() ? "DeepseekV3ForCausalLM" : "LlamaForCausalLM"};
+  j["architectures"] = {std::string(config.is_mla() ? "DeepseekV3" : "Llama") +
+                        (config.num_labels == 0 ? "ForCausalLM" : kScalarHead)};
   ModelConfig copy = config;
   for (const Field& field : CollectFields(copy)) {
     std::visit([&](auto* value) { j[field.name] = *value; }, field.value);
   }
+  if (config.num_labels != 0) j["num_labels"] = config.num_labels;
   j["hidden_act"] = "silu";
   j["torch_dtype"] = "float32";
   if (config.is_mla()) {
@@ -181,6 +191,25 @@ std::string ModelConfigToJson(const ModelConfig& config) {
   }
   return j.dump(2) + "\n";
 }
+
+namespace {
+
+// Labels of the head: 0 unless the architecture is a sequence classifier. Its files say num_labels, or name the labels.
+Result<int64_t> NumLabels(const nlohmann::json& j, const std::string& where) {
+  if (!j.contains("architectures") || !j["architectures"].is_array() || j["architectures"].empty()) return int64_t{0};
+  const nlohmann::json& name = j["architectures"][0];
+  if (!name.is_string() || !name.get<std::string>().ends_with(kScalarHead)) return int64_t{0};
+  if (j.contains("num_labels") && !j["num_labels"].is_null()) {
+    if (!j["num_labels"].is_number_integer())
+      return Error{ErrorCode::kBadInput, where + ": 'num_labels' must be a whole number"};
+    if (j["num_labels"] == 1) return int64_t{1};
+  } else if (j.contains("id2label") && j["id2label"].size() == 1) {
+    return int64_t{1};
+  }
+  return Error{ErrorCode::kRefused, where + ": a classifier with one label ('num_labels' 1) is supported, no other"};
+}
+
+}  // namespace
 
 Result<ModelConfig> ModelConfigFromJson(const std::string& text, const std::string& where) {
   R1_ASSIGN(const nlohmann::json j, ParseJson(text, where));
@@ -240,6 +269,7 @@ Result<ModelConfig> ModelConfigFromJson(const std::string& text, const std::stri
   for (const char* key : needed) {
     if (!present(key)) return Error{ErrorCode::kBadInput, where + ": no " + key};
   }
+  R1_ASSIGN(c.num_labels, NumLabels(j, where));
   if (!present("rms_norm_eps")) c.rms_norm_eps = 1e-6;
   if (!c.is_mla() && !present("num_key_value_heads")) c.num_key_value_heads = c.num_attention_heads;
   if (!c.is_mla() && !present("head_dim") && c.num_attention_heads > 0)

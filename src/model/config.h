@@ -1,6 +1,7 @@
 // What a model is: pure data, with the field names of Hugging Face config.json. Two kinds: "deepseek_v3" (latent
 // attention, routed experts after the first dense layers, multi-token prediction) and "llama" (grouped-query attention,
-// dense). Facts: DeepSeek-V3 report.
+// dense). Either can carry a scalar head in place of the language head (reward and value models). Facts: DeepSeek-V3
+// report.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +41,9 @@ struct ModelConfig {
   double rope_theta = 10000.0;
   int64_t max_position_embeddings = 512;
   bool tie_word_embeddings = false;
+  // 0: language model. 1: a scalar head `score.weight` [1, D] and neither language head nor prediction module. Not one
+  // of the fields below: it follows from what a stage trains and is never set by hand.
+  int64_t num_labels = 0;
 
   template <class V>
   void Fields(V& v) {
@@ -78,6 +82,7 @@ struct ModelConfig {
   bool is_moe_layer(int64_t layer) const { return is_mla() && layer >= first_k_dense_replace && n_routed_experts > 0; }
   int64_t qk_dim() const { return is_mla() ? qk_nope_head_dim + qk_rope_head_dim : head_dim; }
   int64_t v_dim() const { return is_mla() ? v_head_dim : head_dim; }
+  bool head_is_embedding() const { return tie_word_embeddings && num_labels == 0; }
   int64_t kv_heads() const { return is_mla() ? num_attention_heads : num_key_value_heads; }
 };
 

@@ -32,6 +32,36 @@ TEST(ModelConfig, JsonRoundTrip) {
   }
 }
 
+TEST(ModelConfig, ScalarHead) {
+  for (const bool latent : {true, false}) {
+    ModelConfig c = latent ? TestV3() : TestDense(64, 4, 2, 16, 40, 45);
+    const std::string plain = ModelConfigToJson(c);
+    EXPECT_EQ(plain.find("num_labels"), std::string::npos);
+    c.num_labels = 1;
+    const std::string text = ModelConfigToJson(c);
+    EXPECT_NE(text.find(latent ? "\"DeepseekV3ForSequenceClassification\"" : "\"LlamaForSequenceClassification\""),
+              std::string::npos);
+    const Result<ModelConfig> back = ModelConfigFromJson(text, "x");
+    ASSERT_TRUE(back.ok()) << back.error().message;
+    EXPECT_EQ(back->num_labels, 1);
+    EXPECT_EQ(ModelConfigFromJson(plain, "x")->num_labels, 0);
+
+    nlohmann::json j = nlohmann::json::parse(text);
+    j.erase("num_labels");
+    j["id2label"] = {{"0", "LABEL_0"}};  // how transformers writes it
+    EXPECT_EQ(ModelConfigFromJson(j.dump(), "x")->num_labels, 1);
+    for (const nlohmann::json& labels : {nlohmann::json({{"0", "bad"}, {"1", "good"}}), nlohmann::json()}) {
+      j["id2label"] = labels;
+      const Result<ModelConfig> two = ModelConfigFromJson(j.dump(), "dir/config.json");
+      ASSERT_FALSE(two.ok());
+      EXPECT_EQ(two.error().code, ErrorCode::kRefused);
+      EXPECT_NE(two.error().message.find("dir/config.json: a classifier with one label"), std::string::npos);
+    }
+    j["num_labels"] = "one";
+    EXPECT_EQ(ModelConfigFromJson(j.dump(), "x").error().code, ErrorCode::kBadInput);
+  }
+}
+
 TEST(ModelConfig, PresetsAreValidAndUnknownOnesNameTheNearest) {
   ASSERT_FALSE(ModelPresetNames().empty());
   for (const std::string& name : ModelPresetNames()) {
@@ -151,6 +181,8 @@ TEST(ModelConfig, ImpossibleSizesNameTheField) {
       {"num_nextn_predict_layers", [](ModelConfig& c) { c.num_nextn_predict_layers = 2; }},
       {"num_attention_heads", [](ModelConfig& c) { c.num_attention_heads = 0; }},
       {"max_position_embeddings", [](ModelConfig& c) { c.max_position_embeddings = 0; }},
+      {"num_labels", [](ModelConfig& c) { c.num_labels = 2; }},
+      {"num_nextn_predict_layers", [](ModelConfig& c) { c.num_labels = c.num_nextn_predict_layers = 1; }},
       {"rms_norm_eps", [](ModelConfig& c) { c.rms_norm_eps = 0; }},
       {"rms_norm_eps", [](ModelConfig& c) { c.rms_norm_eps = std::nan(""); }},
       {"rope_theta", [](ModelConfig& c) { c.rope_theta = 1; }},

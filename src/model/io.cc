@@ -81,4 +81,22 @@ Result<Model> LoadModel(const std::string& folder, bool for_training, ThreadPool
   return Result<Model>(std::move(model));
 }
 
+Result<Model> LoadBody(const std::string& folder, int64_t num_labels, ThreadPool& pool, uint64_t seed) {
+  R1_ASSIGN(const Model source, LoadModel(folder, false, pool));
+  ModelConfig config = source.config();
+  config.num_labels = num_labels;
+  config.num_nextn_predict_layers = 0;
+  R1_TRY(ValidateModelConfig(config, folder));
+  Model model(config, true);
+  model.Init(seed);
+  for (const ParamSpec& spec : model.params().specs) {
+    const ParamSpec* from = source.params().Find(spec.name);
+    if (from == nullptr) continue;
+    std::memcpy(model.data() + spec.offset, source.data() + from->offset,
+                static_cast<size_t>(spec.count()) * sizeof(float));
+  }
+  model.Pack(pool);
+  return Result<Model>(std::move(model));
+}
+
 }  // namespace r1

@@ -14,6 +14,10 @@ Status WriteModelFiles(const std::string& folder, const Model& model, int32_t be
 // Checks names, shapes and types of every parameter; a tensor too many or too few is an error that names it.
 Status ReadWeights(const std::string& folder, Model& model);
 Result<Model> LoadModel(const std::string& folder, bool for_training, ThreadPool& pool);
+// A model for training with another head on the body of the one in folder: its parameters of the same name, without the
+// prediction module; the rest (score.weight on a language model's body) as Init(seed) makes it. A reward model's folder
+// with num_labels 1 keeps its score.weight.
+Result<Model> LoadBody(const std::string& folder, int64_t num_labels, ThreadPool& pool, uint64_t seed);
 // A flat vector laid out as the model's parameters (Adam moments, a reference policy), one tensor a parameter with the
 // prefix.
 Status WriteFlat(const std::string& path, const ParamList& params,

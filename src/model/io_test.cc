@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/test_dir.h"
@@ -135,6 +136,58 @@ TEST_F(ModelFiles, ConfigOfAnotherModel) {
   ExpectError(ErrorCode::kBadInput, "config.json");
   ASSERT_TRUE(RemoveTree(dir_ / "config.json").ok());
   EXPECT_FALSE(LoadModel(dir_.path(), false, pool_).ok());
+}
+
+// A reward model starts as a language model's body with a small random head.
+TEST_F(ModelFiles, BodyOfALanguageModel) {
+  for (const NamedConfig& test : TestConfigs()) {
+    const TempDir body_dir;
+    Model language(test.config, false);
+    FillModel(language, 9, false);
+    ASSERT_TRUE(WriteModelFiles(dir_.path(), language, 1, 2).ok());
+    Result<Model> body = LoadBody(dir_.path(), 1, pool_, 5);
+    ASSERT_TRUE(body.ok()) << body.error().message;
+    EXPECT_EQ(body->config().num_labels, 1);
+    EXPECT_EQ(body->config().num_nextn_predict_layers, 0);
+    int64_t copied = 0;
+    double squares = 0;
+    for (const ParamSpec& spec : body->params().specs) {
+      if (spec.name == "score.weight") {
+        for (int64_t i = 0; i < spec.count(); ++i) squares += std::pow(body->data()[spec.offset + i], 2);
+        continue;
+      }
+      const ParamSpec* from = language.params().Find(spec.name);
+      ASSERT_NE(from, nullptr) << spec.name;
+      EXPECT_EQ(std::memcmp(body->data() + spec.offset, language.data() + from->offset,
+                            static_cast<size_t>(spec.count()) * sizeof(float)),
+                0)
+          << test.name << " " << spec.name;
+      ++copied;
+    }
+    EXPECT_GT(copied, 5);
+    EXPECT_GT(squares, 0.003);  // expected: 0.01
+    EXPECT_LT(squares, 0.03);
+    // The seed is the head's; the same one gives the same head.
+    const float* head = body->score().w;
+    EXPECT_EQ(LoadBody(dir_.path(), 1, pool_, 5)->score().w[3], head[3]);
+    EXPECT_NE(LoadBody(dir_.path(), 1, pool_, 6)->score().w[3], head[3]);
+    // It is packed, and goes through its own files, whose head it keeps.
+    const std::vector<int32_t> token = {3, 1, 4, 1, 5}, position = {0, 1, 2, 3, 4}, row = {4};
+    const Segment segment{0, 5, 0, 0};
+    const auto value = [&](const Model& model) {
+      Context ctx;
+      Var* hidden = model.Forward(ctx, {token.data(), position.data(), 5, {&segment, 1}}, nullptr, nullptr);
+      return ScalarHead(ctx, hidden, model.score(), row.data(), 1)->value[0];
+    };
+    const float want = value(*body);
+    EXPECT_NE(want, 0.0f);
+    ASSERT_TRUE(WriteModelFiles(body_dir.path(), *body, 1, 2).ok());
+    EXPECT_EQ(value(LoadModel(body_dir.path(), false, pool_).value()), want);
+    EXPECT_EQ(value(LoadBody(body_dir.path(), 1, pool_, 99).value()), want);
+  }
+  const Result<Model> two = LoadBody(dir_.path(), 2, pool_, 5);
+  ASSERT_FALSE(two.ok());
+  EXPECT_NE(two.error().message.find("num_labels"), std::string::npos);
 }
 
 TEST_F(ModelFiles, FlatVectors) {

@@ -77,8 +77,12 @@ Model::Model(const ModelConfig& config, bool for_training)
             config.norm_topk_prob,
             static_cast<float>(config.routed_scaling_factor)};
 
-  embed_ = Bind("model.embed_tokens.weight", config.vocab_size, config.hidden_size, config.tie_word_embeddings);
-  head_ = config.tie_word_embeddings ? embed_ : Bind("lm_head.weight", config.vocab_size, config.hidden_size);
+  embed_ = Bind("model.embed_tokens.weight", config.vocab_size, config.hidden_size, config.head_is_embedding());
+  if (config.num_labels > 0) {
+    score_ = BindVector("score.weight");
+  } else {
+    head_ = config.tie_word_embeddings ? embed_ : Bind("lm_head.weight", config.vocab_size, config.hidden_size);
+  }
   final_norm_ = BindVector("model.norm.weight");
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
     layers_.push_back(std::make_unique<Layer>());

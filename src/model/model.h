@@ -1,6 +1,6 @@
-// The language model: parameters in one flat float vector, packed bf16 copies for the products, and one forward that
+// The model: parameters in one flat float vector, packed bf16 copies for the products, and one forward that
 // serves training (recording), scoring and sampling (with a cache). Shapes and names: model/params.h. Structure:
-// DeepSeek-V3 report sec. 2.
+// DeepSeek-V3 report sec. 2. On top of the body is a language head, or a scalar head (num_labels 1).
 #pragma once
 
 #include <memory>
@@ -70,7 +70,9 @@ class Model {
   // [T, D] before the head.
   Var* ForwardMtp(Context& ctx, const Batch& batch, Var* hidden, const int32_t* next_token_T,
                   RoutingStats* stats) const;
+  // Only one of them exists: the language head (num_labels 0), or the scalar head (num_labels 1).
   const Weight& head() const { return head_; }
+  const VectorWeight& score() const { return score_; }
 
   // b += gamma * sign(mean load - load) for every expert of every MoE layer (aux-loss-free balancing). load as in
   // RoutingStats.
@@ -106,7 +108,7 @@ class Model {
   AttentionShape shape_;
   kernels::RouteConfig route_{};
   Weight embed_, head_;
-  VectorWeight final_norm_;
+  VectorWeight final_norm_, score_;
   std::vector<std::unique_ptr<Layer>> layers_;
   std::unique_ptr<Mtp> mtp_;
   struct PackTask {

@@ -88,7 +88,11 @@ class Builder {
     Group();
     for (int64_t i = 0; i < c_.num_hidden_layers; ++i) Layer(i);
     Norm("model.norm.weight", d);
-    if (!c_.tie_word_embeddings) MatrixStd("lm_head.weight", c_.vocab_size, d, 0.5 / std::sqrt(width));
+    if (c_.num_labels > 0) {
+      MatrixStd("score.weight", c_.num_labels, d, 0.1 / std::sqrt(width));  // first values are near zero
+    } else if (!c_.tie_word_embeddings) {
+      MatrixStd("lm_head.weight", c_.vocab_size, d, 0.5 / std::sqrt(width));
+    }
     Group();
     for (int64_t i = 0; i < c_.num_nextn_predict_layers; ++i) {
       const int64_t layer = c_.num_hidden_layers + i;
@@ -138,7 +142,7 @@ ParamCounts CountParams(const ModelConfig& config) {
     }
     n.total += spec.count();
     active += used;
-    const bool embedding = spec.name == "model.embed_tokens.weight" && !config.tie_word_embeddings;
+    const bool embedding = spec.name == "model.embed_tokens.weight" && !config.head_is_embedding();
     if (spec.kind == ParamKind::kMatrix && !embedding) matmul += used;
   }
   n.active = std::llround(active);

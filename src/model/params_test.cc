@@ -51,6 +51,25 @@ TEST(Params, CountedByHand) {
   EXPECT_EQ(CountParams(dense).active_matmul, matmul);  // the tied embedding multiplies as the head
 }
 
+TEST(Params, ScalarHeadInPlaceOfTheLanguageHead) {
+  for (const bool tied : {false, true}) {
+    ModelConfig c = TestDense(64, 4, 2, 16, 40, 45);
+    c.tie_word_embeddings = tied;
+    const ParamCounts language = CountParams(c);
+    c.num_labels = 1;
+    const ParamCounts scalar = CountParams(c);
+    EXPECT_EQ(scalar.total, language.total - (tied ? 0 : 45 * 64) + 64);
+    EXPECT_EQ(scalar.active_matmul, language.active_matmul - 45 * 64 + 64);
+    const ParamList list = ListParams(c);
+    EXPECT_EQ(list.Find("lm_head.weight"), nullptr);
+    const ParamSpec* score = list.Find("score.weight");
+    ASSERT_NE(score, nullptr);
+    EXPECT_EQ(score->rows, 1);
+    EXPECT_EQ(score->cols, 64);
+    EXPECT_TRUE(score->trainable());
+  }
+}
+
 TEST(Params, PublishedSizesOfV3) {
   ModelConfig c;
   c.vocab_size = 129280;

@@ -1,6 +1,6 @@
-// For tests: both kinds of model in plain double precision, written from the DeepSeek-V3 report and the Hugging Face
-// parameter names. No kernels, no bf16, no batching: one loop per formula. Gradients come from central differences of
-// it, so it has no backward to get wrong.
+// For tests: both kinds of model, with language or scalar head, in plain double precision, written from the DeepSeek-V3
+// report and the Hugging Face parameter names. No kernels, no bf16, no batching: one loop per formula. Gradients come
+// from central differences of it, so it has no backward to get wrong.
 //
 //   h = embed(t);  h += Attention(RMSNorm(h));  h += FFN(RMSNorm(h));  logits = head(RMSNorm(h))
 //   llama: grouped queries, rotation of pairs (i, i + d/2).    deepseek_v3: latent attention, rotation of pairs (2i, 2i
@@ -40,6 +40,7 @@ struct Options {
 
 struct Output {
   Rows logp, entropy;         // [sequence][target]
+  Rows values;                // [sequence][token], with a scalar head (and then none of the rest)
   Rows mtp_logp;              // [sequence][target of the prediction module]
   double balance = 0;         // alpha * sum f P, summed over layers, mean over sequences
   std::vector<int64_t> load;  // [layers (with prediction modules), E]
@@ -307,9 +308,15 @@ class Model {
   void RunSequence(const Sequence& s, const Options& options) {
     const int64_t n = static_cast<int64_t>(s.tokens.size());
     Rows x;
-    for (int64_t t = 0; t + 1 < n; ++t) x.push_back(Embedding(s.tokens[static_cast<size_t>(t)]));
+    const bool scalar = c_.num_labels == 1;
+    for (int64_t t = 0; t + (scalar ? 0 : 1) < n; ++t) x.push_back(Embedding(s.tokens[static_cast<size_t>(t)]));
     for (int64_t layer = 0; layer < c_.num_hidden_layers; ++layer) Block(layer, x);
     for (Vec& row : x) row = Norm("model.norm.weight", row);
+    if (scalar) {
+      out_.values.emplace_back();
+      for (const Vec& row : x) out_.values.back().push_back(Linear("score.weight", row)[0]);
+      return;
+    }
     out_.logp.emplace_back();
     out_.entropy.emplace_back();
     for (int64_t target = s.loss_from; target < n; ++target) {

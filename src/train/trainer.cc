@@ -61,7 +61,7 @@ Trainer::Trainer(Model& model, const OptimizerConfig& config, ThreadPool& pool)
 }
 
 void Trainer::RunShard(const Model& model, int shard, int lane_index, std::span<const TrainSequence> sequences,
-                       const PassOptions& options, bool backward, const LossFunction& loss) {
+                       const PassOptions& options, bool backward, const Head& head) {
   Lane& lane = *lanes_[static_cast<size_t>(lane_index)];
   RoutingStats& stats = shard_stats_[static_cast<size_t>(shard)];
   const std::vector<int64_t> first = SplitShards(sequences, shards());
@@ -80,18 +80,19 @@ void Trainer::RunShard(const Model& model, int shard, int lane_index, std::span<
     int64_t to = from;
     for (; to < end; ++to) {
       const TrainSequence& s = sequences[static_cast<size_t>(to)];
-      if (s.n <= s.loss_from) continue;  // no target: left out wherever the cuts between micro-batches fall
-      const int64_t inputs = s.n - 1;    // the last token is only a target
+      const int64_t inputs = s.read_end ? s.n : s.n - 1;  // the last token is only a target
+      if (inputs < s.loss_from) continue;  // nothing to read: left out wherever the cuts between micro-batches fall
       if (to > from && static_cast<int64_t>(lane.token.size()) + inputs > config_.micro_tokens) break;
       const int64_t row = static_cast<int64_t>(lane.token.size());
       lane.segments.push_back({row, inputs, 0, 0});
       for (int64_t i = 0; i < inputs; ++i) {
         lane.token.push_back(s.tokens[i]);
         lane.position.push_back(static_cast<int32_t>(i));
-        lane.next.push_back(s.tokens[i + 1]);
+        const int32_t next = i + 1 < s.n ? s.tokens[i + 1] : -1;
+        lane.next.push_back(next);
         if (i + 1 >= s.loss_from) {
           lane.row.push_back(static_cast<int32_t>(row + i));
-          lane.target.push_back(s.tokens[i + 1]);
+          lane.target.push_back(next);
           lane.sequence.push_back(static_cast<int32_t>(to));
           lane.offset.push_back(static_cast<int32_t>(i + 1));
         }
@@ -115,9 +116,7 @@ void Trainer::RunShard(const Model& model, int shard, int lane_index, std::span<
     micro.offset_R = lane.offset.data();
     micro.rows = static_cast<int64_t>(lane.row.size());
     Var* hidden = model.Forward(ctx, micro.batch, nullptr, &stats);
-    LogProbs* logp =
-        HeadLogProbs(ctx, hidden, model.head(), micro.row_R, micro.target_R, micro.rows, options.inv_temperature);
-    loss(shard, micro, *logp);
+    head(ctx, shard, micro, hidden);
     if (!backward) continue;
     if (options.mtp_weight > 0) {  // also without targets here: expert load and balance must not depend on the cuts
       Var* mtp = model.ForwardMtp(ctx, micro.batch, hidden, lane.next.data(), &stats);
@@ -134,7 +133,7 @@ void Trainer::RunShard(const Model& model, int shard, int lane_index, std::span<
 }
 
 void Trainer::RunShards(const Model& model, std::span<const TrainSequence> sequences, const PassOptions& options,
-                        bool backward, const LossFunction& loss) {
+                        bool backward, const Head& head) {
   const ModelConfig& c = model.config();
   mtp_targets_ = 0;
   for (const TrainSequence& s : sequences) {
@@ -156,7 +155,7 @@ void Trainer::RunShards(const Model& model, std::span<const TrainSequence> seque
     if (backward)
       std::memset(shard_grad_[static_cast<size_t>(shard)].data(), 0,
                   static_cast<size_t>(model.params().total) * sizeof(float));
-    RunShard(model, static_cast<int>(shard), lane, sequences, options, backward, loss);
+    RunShard(model, static_cast<int>(shard), lane, sequences, options, backward, head);
   });
 }
 
@@ -169,14 +168,55 @@ void Trainer::CollectStats(StepReport* report) const {
   }
 }
 
+Trainer::Head Trainer::LanguageHead(const Model& model, const PassOptions& options, const LossFunction& loss) {
+  R1_CHECK(model.config().num_labels == 0, "log-probabilities of a model without a language head");
+  return [&](Context& ctx, int shard, const MicroBatch& micro, Var* hidden) {
+    for (int64_t i = 0; i < micro.rows; ++i) R1_CHECK(micro.target_R[i] >= 0, "read_end needs a scalar head");
+    loss(shard, micro,
+         *HeadLogProbs(ctx, hidden, model.head(), micro.row_R, micro.target_R, micro.rows, options.inv_temperature));
+  };
+}
+
+Trainer::Head Trainer::ValueHead(const Model& model, const ValueFunction& value) {
+  R1_CHECK(model.config().num_labels == 1, "values of a model without a scalar head");
+  return [&](Context& ctx, int shard, const MicroBatch& micro, Var* hidden) {
+    value(shard, micro, *ScalarHead(ctx, hidden, model.score(), micro.row_R, micro.rows));
+  };
+}
+
 void Trainer::Score(const Model& model, std::span<const TrainSequence> sequences, const PassOptions& options,
                     const LossFunction& read) {
-  RunShards(model, sequences, options, false, read);
+  RunShards(model, sequences, options, false, LanguageHead(model, options, read));
+}
+
+void Trainer::ScoreValues(const Model& model, std::span<const TrainSequence> sequences, const PassOptions& options,
+                          const ValueFunction& read) {
+  RunShards(model, sequences, options, false, ValueHead(model, read));
 }
 
 StepReport Trainer::Gradient(std::span<const TrainSequence> sequences, const PassOptions& options,
                              const LossFunction& loss) {
-  RunShards(model_, sequences, options, true, loss);
+  return RunGradient(sequences, options, LanguageHead(model_, options, loss));
+}
+
+StepReport Trainer::GradientValues(std::span<const TrainSequence> sequences, const PassOptions& options,
+                                   const ValueFunction& value) {
+  return RunGradient(sequences, options, ValueHead(model_, value));
+}
+
+StepReport Trainer::Step(int64_t step, int64_t max_steps, std::span<const TrainSequence> sequences,
+                         const PassOptions& options, const LossFunction& loss) {
+  return Update(step, max_steps, Gradient(sequences, options, loss));
+}
+
+StepReport Trainer::StepValues(int64_t step, int64_t max_steps, std::span<const TrainSequence> sequences,
+                               const PassOptions& options, const ValueFunction& value) {
+  return Update(step, max_steps, GradientValues(sequences, options, value));
+}
+
+StepReport Trainer::RunGradient(std::span<const TrainSequence> sequences, const PassOptions& options,
+                                const Head& head) {
+  RunShards(model_, sequences, options, true, head);
   StepReport report;
   CollectStats(&report);
   const kernels::KernelTable& k = kernels::Kernels();
@@ -194,9 +234,7 @@ StepReport Trainer::Gradient(std::span<const TrainSequence> sequences, const Pas
   return report;
 }
 
-StepReport Trainer::Step(int64_t step, int64_t max_steps, std::span<const TrainSequence> sequences,
-                         const PassOptions& options, const LossFunction& loss) {
-  StepReport report = Gradient(sequences, options, loss);
+StepReport Trainer::Update(int64_t step, int64_t max_steps, StepReport report) {
   report.learning_rate = LearningRateAt(config_, step, max_steps);
   if (!report.finite) return report;
   const double scale = config_.max_grad_norm > 0 && report.grad_norm > config_.max_grad_norm

@@ -14,14 +14,18 @@
 
 namespace r1 {
 
-// A sequence to train on or to score: targets are tokens[loss_from .. n), each predicted from what stands before it.
+// A sequence to train on or to score. The head reads it at offsets loss_from .. n-1: at offset o it has seen
+// tokens[0 .. o) and predicts tokens[o], or values what it has seen. With read_end there is one more offset, n: the
+// value of the whole text (value heads only, there is no token to predict).
 struct TrainSequence {
   const int32_t* tokens = nullptr;
   int64_t n = 0;
-  int64_t loss_from = 1;  // >= 1
+  int64_t loss_from = 1;  // >= 1; n with read_end: only the whole text
+  bool read_end = false;
 };
 
-// Some whole sequences of a shard as one batch. Head row r predicts token `offset_R[r]` of sequence `sequence_R[r]`.
+// Some whole sequences of a shard as one batch. Head row r reads sequence `sequence_R[r]` at offset `offset_R[r]`;
+// target_R[r] is the token there, -1 at the end.
 struct MicroBatch {
   Batch batch;
   const int32_t* row_R = nullptr;
@@ -64,6 +68,15 @@ class Trainer {
   void Score(const Model& model, std::span<const TrainSequence> sequences, const PassOptions& options,
              const LossFunction& read);
 
+  // The same three for models with a scalar head: value(shard, micro, values) sets dvalue.
+  using ValueFunction = std::function<void(int shard, const MicroBatch&, Values&)>;
+  StepReport StepValues(int64_t step, int64_t max_steps, std::span<const TrainSequence> sequences,
+                        const PassOptions& options, const ValueFunction& value);
+  StepReport GradientValues(std::span<const TrainSequence> sequences, const PassOptions& options,
+                            const ValueFunction& value);
+  void ScoreValues(const Model& model, std::span<const TrainSequence> sequences, const PassOptions& options,
+                   const ValueFunction& read);
+
   int shards() const { return static_cast<int>(shard_grad_.size()); }
   const float* gradient() const { return shard_grad_[0].data(); }
   // Adam's moments, flat as the parameters.
@@ -78,10 +91,16 @@ class Trainer {
     int64_t offset, count;
     bool decay;
   };
+  // What happens between the final norm and the backward pass: the head and the caller's function.
+  using Head = std::function<void(Context&, int shard, const MicroBatch&, Var* hidden)>;
+  static Head LanguageHead(const Model& model, const PassOptions& options, const LossFunction& loss);
+  static Head ValueHead(const Model& model, const ValueFunction& value);
   void RunShard(const Model& model, int shard, int lane, std::span<const TrainSequence> sequences,
-                const PassOptions& options, bool backward, const LossFunction& loss);
+                const PassOptions& options, bool backward, const Head& head);
   void RunShards(const Model& model, std::span<const TrainSequence> sequences, const PassOptions& options,
-                 bool backward, const LossFunction& loss);
+                 bool backward, const Head& head);
+  StepReport RunGradient(std::span<const TrainSequence> sequences, const PassOptions& options, const Head& head);
+  StepReport Update(int64_t step, int64_t max_steps, StepReport report);
   void CollectStats(StepReport* report) const;
 
   Model& model_;
