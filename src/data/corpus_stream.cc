@@ -31,23 +31,24 @@ TokenDocument TokenizeExample(const Tokenizer& tokenizer, std::string_view promp
   return document;
 }
 
-CorpusBatch CorpusBatchAt(const Tokenizer& tokenizer, uint64_t seed, uint64_t cursor, int64_t min_tokens) {
+CorpusBatch CorpusBatchAt(const Tokenizer& tokenizer, uint64_t seed, uint64_t cursor, int64_t min_tokens,
+                          const CorpusOdds& odds) {
   CorpusBatch batch;
   batch.next_cursor = cursor;
   while (batch.tokens < min_tokens) {
-    const Document document = DocumentAt(seed, batch.next_cursor++);
+    const Document document = DocumentAt(seed, batch.next_cursor++, odds);
     batch.documents.push_back(TokenizeExample(tokenizer, document.prompt, document.reply));
     batch.tokens += static_cast<int64_t>(batch.documents.back().tokens.size());
   }
   return batch;
 }
 
-Status CheckWorldTokenizer(const Tokenizer& tokenizer) {
+Status CheckWorldTokenizer(const Tokenizer& tokenizer, WorldKind world) {
   const auto refuse = [](std::string_view word, const char* what) {
     return Error{ErrorCode::kRefused,
                  Quote(word) + " " + what + " in the tokenizer; train it on more documents of the world"};
   };
-  for (const std::string& word : AllSpacedWords()) {
+  for (const std::string& word : AllSpacedWords(world)) {
     if (tokenizer.Encode(word).size() != 1) return refuse(word, "is not one token");
   }
   for (const std::string_view marker : kMarkers) {
@@ -57,15 +58,15 @@ Status CheckWorldTokenizer(const Tokenizer& tokenizer) {
   return {};
 }
 
-Result<Tokenizer> TrainTokenizer(uint64_t seed, uint64_t documents) {
+Result<Tokenizer> TrainTokenizer(uint64_t seed, uint64_t documents, const CorpusOdds& odds) {
   std::vector<std::string> texts;
   texts.reserve(documents);
   for (uint64_t i = 0; i < documents; ++i) {
-    Document document = DocumentAt(seed, i);
+    Document document = DocumentAt(seed, i, odds);
     texts.push_back(std::move(document.prompt) + document.reply);
   }
   R1_ASSIGN(Tokenizer tokenizer, TrainBpe(texts, WorldMarkers(), {.max_vocab = 4096, .min_count = 1}));
-  R1_TRY(CheckWorldTokenizer(tokenizer));
+  R1_TRY(CheckWorldTokenizer(tokenizer, odds.world));
   return tokenizer;
 }
 

@@ -1,5 +1,5 @@
-// The world's corpus as tokens. A step's batch is a pure function of (tokenizer, seed, cursor), so the only state of
-// the loader is the cursor: the index of the next document.
+// The world's corpus as tokens. A step's batch is a pure function of (tokenizer, seed, cursor, odds), so the only state
+// of the loader is the cursor: the index of the next document.
 #pragma once
 
 #include <cstdint>
@@ -26,13 +26,14 @@ struct CorpusBatch {
   uint64_t next_cursor = 0;  // cursor of the next batch
 };
 // Whole documents from `cursor` on until they hold at least min_tokens tokens.
-CorpusBatch CorpusBatchAt(const Tokenizer& tokenizer, uint64_t seed, uint64_t cursor, int64_t min_tokens);
+CorpusBatch CorpusBatchAt(const Tokenizer& tokenizer, uint64_t seed, uint64_t cursor, int64_t min_tokens,
+                          const CorpusOdds& odds = {});
 
 // A BPE tokenizer trained on documents 0 .. documents-1 of the seed's corpus, with the world's markers as added tokens.
 // Error kRefused if some word or number of the world is not one token: too few documents.
-Result<Tokenizer> TrainTokenizer(uint64_t seed, uint64_t documents);
-// Is every number, sign and word of the world one token, and every marker an added token? The error names the first
+Result<Tokenizer> TrainTokenizer(uint64_t seed, uint64_t documents, const CorpusOdds& odds = {});
+// Is every number, sign and word of this world one token, and every marker an added token? The error names the first
 // that is not.
-Status CheckWorldTokenizer(const Tokenizer& tokenizer);
+Status CheckWorldTokenizer(const Tokenizer& tokenizer, WorldKind world = WorldKind::kPick);
 
 }  // namespace r1

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/quote.h"
+#include "world/corpus_parts.h"
 #include "world/draw.h"
 #include "world/words.h"
 #include "world/write.h"
@@ -91,7 +93,40 @@ std::string OneGuess(Rng& rng, const PickProblem& problem, DocumentKind kind, co
 
 Document DrawGeneralDocument(Rng& rng) {
   GeneralProblem general = DrawGeneralProblem(rng, false);
-  return {std::move(general.prompt), Ended(std::move(general.answer)), DocumentKind::kGeneral, {}};
+  Document document;
+  document.prompt = std::move(general.prompt);
+  document.reply = Ended(std::move(general.answer));
+  return document;
+}
+
+Document DrawRequestDocument(Rng& rng, TaskKind task) {
+  const OpenRequest request = task == TaskKind::kHarmless ? DrawHarmfulRequest(rng) : DrawOpenRequest(rng);
+  Document document;
+  document.task = task;
+  document.prompt = PromptText(request);
+  document.reply = Ended(task == TaskKind::kHarmless ? HarmfulReply(rng, request) : OpenReply(rng, request));
+  return document;
+}
+
+// Share of search among pick documents; what is left of 1, without the rounding of the sums.
+double SearchShare(const CorpusOdds& odds) {
+  const double rest =
+      1 - odds.general - odds.open - odds.harmful - odds.code - odds.bare - odds.direct - odds.single_try;
+  return rest < 1e-9 ? 0 : rest;
+}
+
+// The form that u, uniform below the sum of the shares of the four forms, falls on.
+DocumentKind FormAt(double u, const CorpusOdds& odds) {
+  const auto below = [&](double share) {
+    const bool hit = u < share;
+    u -= share;
+    return hit;
+  };
+  return below(odds.bare)         ? DocumentKind::kBare
+         : below(odds.direct)     ? DocumentKind::kDirect
+         : below(odds.single_try) ? DocumentKind::kSingleTry
+         : SearchShare(odds) > 0  ? DocumentKind::kSearch
+                                  : DocumentKind::kDirect;
 }
 
 }  // namespace
@@ -112,6 +147,30 @@ const char* DocumentKindName(DocumentKind kind) {
   return "search";
 }
 
+Result<CorpusOdds> CorpusNamed(const std::string& name) {
+  CorpusOdds odds;
+  if (name == "pick") return odds;
+  if (name != "wide") return Error{ErrorCode::kUsage, "no corpus " + Quote(name) + "; there are 'pick' and 'wide'"};
+  odds.world = WorldKind::kWide;
+  odds.general = 0.18;
+  odds.open = 0.07;
+  odds.harmful = 0.04;
+  odds.code = 0.13;
+  odds.bare = 0.085;
+  odds.direct = 0.18;
+  odds.single_try = 0.115;  // and search 0.20
+  return odds;
+}
+
+CorpusOdds WithReasoning(CorpusOdds odds, double share_kept) {
+  const double guesses = odds.bare + odds.direct;
+  const double freed = (1 - share_kept) * (odds.single_try + SearchShare(odds));
+  odds.single_try *= share_kept;
+  odds.bare += freed * (guesses > 0 ? odds.bare / guesses : 0);
+  odds.direct += freed * (guesses > 0 ? odds.direct / guesses : 1);
+  return odds;
+}
+
 Document DocumentAt(uint64_t seed, uint64_t index, const CorpusOdds& odds) {
   Rng rng(seed, Stream::kCorpus, index);
   double u = rng.Uniform();
@@ -121,11 +180,19 @@ Document DocumentAt(uint64_t seed, uint64_t index, const CorpusOdds& odds) {
     return hit;
   };
   if (below(odds.general)) return DrawGeneralDocument(rng);
+  if (below(odds.open)) return DrawRequestDocument(rng, TaskKind::kHelpful);
+  if (below(odds.harmful)) return DrawRequestDocument(rng, TaskKind::kHarmless);
   Document document;
-  document.kind = below(odds.bare)         ? DocumentKind::kBare
-                  : below(odds.direct)     ? DocumentKind::kDirect
-                  : below(odds.single_try) ? DocumentKind::kSingleTry
-                                           : DocumentKind::kSearch;
+  if (below(odds.code)) {
+    document.task = TaskKind::kCode;
+    document.kind = FormAt(rng.Uniform() * (odds.bare + odds.direct + odds.single_try + SearchShare(odds)), odds);
+    const CodeProblem problem = DrawCodeProblem(rng);
+    document.prompt = PromptText(problem);
+    document.reply = Ended(CodeReply(rng, problem, document.kind, odds));
+    return document;
+  }
+  document.task = TaskKind::kPick;
+  document.kind = FormAt(u, odds);
   document.problem = DrawTrainProblem(rng);
   document.prompt = PromptText(document.problem);
   document.reply = Ended(document.kind == DocumentKind::kSearch ? Search(rng, document.problem, odds)
@@ -133,9 +200,14 @@ Document DocumentAt(uint64_t seed, uint64_t index, const CorpusOdds& odds) {
   return document;
 }
 
-Document GeneralDocumentAt(uint64_t seed, uint64_t index) {
+Document GeneralDocumentAt(uint64_t seed, uint64_t index, const CorpusOdds& odds) {
+  constexpr double kExact = 0.55;
+  constexpr double kOpen = 0.30;
   Rng rng(seed, Stream::kCorpus, kGeneralOnly | index);
-  return DrawGeneralDocument(rng);
+  if (odds.world == WorldKind::kPick) return DrawGeneralDocument(rng);
+  const double u = rng.Uniform();
+  if (u < kExact) return DrawGeneralDocument(rng);
+  return DrawRequestDocument(rng, u < kExact + kOpen ? TaskKind::kHelpful : TaskKind::kHarmless);
 }
 
 Document CleanSearchAt(uint64_t seed, uint64_t index) {
@@ -144,6 +216,7 @@ Document CleanSearchAt(uint64_t seed, uint64_t index) {
   clean.give_up = clean.patient_give_up = 0;
   Rng rng(seed, Stream::kCorpus, kCleanOnly | index);
   Document document;
+  document.task = TaskKind::kPick;
   document.kind = DocumentKind::kSearch;
   document.problem = DrawTrainProblem(rng);
   document.prompt = PromptText(document.problem);

@@ -6,8 +6,9 @@
 #include <utility>
 
 #include "base/quote.h"
-#include "world/draw.h"
+#include "world/code.h"
 #include "world/general.h"
+#include "world/open.h"
 #include "world/pick.h"
 #include "world/reply_parts.h"
 #include "world/words.h"
@@ -35,7 +36,17 @@ TaskProblem OfPick(const PickProblem& problem) { return {TaskKind::kPick, Prompt
 
 TaskProblem OfGeneral(GeneralProblem problem) {
   const bool chinese = ChinesePrompt(problem.prompt);
-  return {TaskKind::kGeneral, std::move(problem.prompt), std::move(problem.answer), chinese};
+  return {TaskKind::kGeneral, std::move(problem.prompt), UserContent(problem.answer), chinese};
+}
+
+TaskProblem OfCode(const CodeProblem& problem) {
+  const CodeExample test = HiddenTest(problem);
+  return {TaskKind::kCode, PromptText(problem), std::to_string(test.input) + " > " + std::to_string(test.output),
+          problem.chinese};
+}
+
+TaskProblem OfRequest(const OpenRequest& request) {
+  return {request.harm ? TaskKind::kHarmless : TaskKind::kHelpful, PromptText(request), "", request.chinese};
 }
 
 std::string Joined(const std::vector<std::string_view>& words) {
@@ -66,11 +77,13 @@ TaskProblem TrainTask(TaskKind kind, uint64_t seed, uint64_t index) {
     case TaskKind::kGeneral:
       return OfGeneral(DrawGeneralProblem(rng, false));
     case TaskKind::kCode:
+      return OfCode(DrawCodeProblem(rng));
     case TaskKind::kHelpful:
+      return OfRequest(DrawOpenRequest(rng));
     case TaskKind::kHarmless:
       break;
   }
-  return {};
+  return OfRequest(DrawHarmfulRequest(rng));
 }
 
 TaskProblem HeldOutTask(TaskKind kind, uint64_t index) {
@@ -80,11 +93,13 @@ TaskProblem HeldOutTask(TaskKind kind, uint64_t index) {
     case TaskKind::kGeneral:
       return OfGeneral(HeldOutGeneralProblem(index % kHeldOutGeneral));
     case TaskKind::kCode:
+      return OfCode(HeldOutCodeProblem(index));
     case TaskKind::kHelpful:
+      return OfRequest(HeldOutOpenRequest(index));
     case TaskKind::kHarmless:
       break;
   }
-  return {};
+  return OfRequest(HeldOutHarmfulRequest(index));
 }
 
 uint64_t HeldOutTaskCount(TaskKind kind) {
@@ -94,11 +109,13 @@ uint64_t HeldOutTaskCount(TaskKind kind) {
     case TaskKind::kGeneral:
       return kHeldOutGeneral;
     case TaskKind::kCode:
+      return HeldOutCodeCount();
     case TaskKind::kHelpful:
+      return HeldOutOpenCount();
     case TaskKind::kHarmless:
       break;
   }
-  return 0;
+  return HeldOutHarmfulCount();
 }
 
 Result<TaskProblem> ParseTaskPrompt(std::string_view prompt) {
@@ -116,6 +133,14 @@ Result<TaskProblem> ParseTaskPrompt(std::string_view prompt) {
     R1_ASSIGN(GeneralProblem problem, ParseGeneralPrompt(prompt));
     return OfGeneral(std::move(problem));
   }
+  if (first == Word::kCode) {
+    R1_ASSIGN(const CodeProblem problem, ParseCodePrompt(prompt));
+    return OfCode(problem);
+  }
+  if (first && (IsHarmVerb(*first) || first == Word::kWrite || first == Word::kYou || first == Word::kHelp)) {
+    R1_ASSIGN(const OpenRequest request, ParseOpenPrompt(prompt));
+    return OfRequest(request);
+  }
   return Error{ErrorCode::kBadInput, "no task of the world begins like this: " + Quote(prompt)};
 }
 
@@ -123,12 +148,17 @@ ReplyFacts AnalyzeTaskReply(const TaskProblem& problem, std::string_view reply) 
   if (problem.kind == TaskKind::kPick) {
     if (const Result<PickProblem> pick = ParsePickPrompt(problem.prompt); pick.ok()) return AnalyzeReply(*pick, reply);
   }
+  if (problem.kind == TaskKind::kCode) {
+    if (const Result<CodeProblem> code = ParseCodePrompt(problem.prompt); code.ok()) {
+      return AnalyzeCodeReply(*code, reply);
+    }
+  }
   ReplyFacts facts;
   AnalyzeForm(
       SplitReply(reply), problem.chinese, [](std::string_view) { return true; }, &facts);
   if (problem.kind == TaskKind::kGeneral) {
     facts.vote_key = FinalSummary(reply);
-    facts.correct = facts.ended && facts.vote_key == UserContent(problem.solution);
+    facts.correct = facts.ended && facts.vote_key == problem.solution;
   }
   return facts;
 }
