@@ -34,9 +34,9 @@ struct Known {
   TaskReward::Term term;
 };
 constexpr Known kKnown[] = {
-    {TaskKind::kPick, "accuracy", kAccuracy}, {TaskKind::kPick, "format", kFormat},
-    {TaskKind::kPick, "language", kLanguage}, {TaskKind::kCode, "accuracy", kAccuracy},
-    {TaskKind::kCode, "format", kFormat},     {TaskKind::kCode, "language", kLanguage},
+    {TaskKind::kPick, "accuracy", kAccuracy},    {TaskKind::kPick, "format", kFormat},
+    {TaskKind::kPick, "language", kLanguage},    {TaskKind::kCode, "accuracy", kAccuracy},
+    {TaskKind::kCode, "format", kFormat},        {TaskKind::kCode, "language", kLanguage},
     {TaskKind::kGeneral, "accuracy", kAccuracy},
 };
 

@@ -41,8 +41,8 @@ struct RewardWeight {
 // A task's reward: named functions with weights.
 class RewardSet {
  public:
-  // Tasks "pick" and "code" have accuracy, format and language (world/reply.h, world/task.h), "general" has accuracy. An
-  // unknown task or name is error kUsage with the nearest one.
+  // Tasks "pick" and "code" have accuracy, format and language (world/reply.h, world/task.h), "general" has accuracy.
+  // An unknown task or name is error kUsage with the nearest one.
   static Result<RewardSet> Make(std::string_view task, const std::vector<RewardWeight>& weights);
   // Names of a task's functions; empty for an unknown task.
   static std::vector<std::string> Names(std::string_view task);

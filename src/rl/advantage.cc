@@ -64,8 +64,7 @@ GroupAdvantage ComputeGroupAdvantage(std::span<const double> reward, const std::
 }
 
 GroupAdvantage ComputeLeaveOneOut(std::span<const double> reward, const std::vector<bool>& gradable) {
-  return FromMean(reward, gradable,
-                  [](double above, const Moments& m) { return m.count / (m.count - 1) * above; });
+  return FromMean(reward, gradable, [](double above, const Moments& m) { return m.count / (m.count - 1) * above; });
 }
 
 std::vector<double> ComputeGae(std::span<const double> reward_T, std::span<const double> value_T, double gamma,

@@ -102,18 +102,19 @@ Result<LossSettings> ResolveLoss(const RlConfig& config, const std::string& wher
     return fail("scale_rewards '" + c.scale_rewards + "' does not go with algorithm '" + c.algorithm +
                 "', which whitens its advantages over the batch; leave it at auto");
   if (s.needs_greedy() && s.scale == RewardScale::kGroup)
-    return fail("scale_rewards 'group' does not go with algorithm 'remax', which does not compare the replies of a "
-                "group; none or batch");
+    return fail(
+        "scale_rewards 'group' does not go with algorithm 'remax', which does not compare the replies of a "
+        "group; none or batch");
   R1_ASSIGN(s.kl, Choose("kl_estimator", c.kl_estimator, kEstimators, &algorithm->kl, where));
   R1_ASSIGN(s.kl_in_reward, Choose("kl_in", c.kl_in, kPlaces, &algorithm->kl_in_reward, where));
-  R1_ASSIGN(s.importance, Choose<ImportanceSampling>("importance_sampling", c.importance_sampling, kImportance, nullptr,
-                                                     where));
+  R1_ASSIGN(s.importance,
+            Choose<ImportanceSampling>("importance_sampling", c.importance_sampling, kImportance, nullptr, where));
   R1_ASSIGN(s.dynamic_sampling,
             Choose("dynamic_sampling", config.dynamic_sampling, kSwitch, &algorithm->dynamic_sampling, where));
   if (!(c.epsilon >= 0) || !std::isfinite(c.epsilon)) return fail("epsilon must not be negative");
   if (!(c.epsilon_high >= 0) || !std::isfinite(c.epsilon_high)) return fail("epsilon_high must not be negative");
   s.epsilon = c.epsilon > 0 ? c.epsilon : algorithm->epsilon;
-  s.epsilon_high = c.epsilon_high > 0                              ? c.epsilon_high
+  s.epsilon_high = c.epsilon_high > 0                               ? c.epsilon_high
                    : c.epsilon > 0 && s.ratio != RatioKind::kCapped ? c.epsilon
                                                                     : algorithm->epsilon_high;
   if (!std::isfinite(c.delta) || (c.delta != 0 && !(c.delta > 1 + s.epsilon_high)))
@@ -131,8 +132,7 @@ Result<LossSettings> ResolveLoss(const RlConfig& config, const std::string& wher
   s.importance_cap = c.importance_sampling_cap;
   s.overlong_buffer = config.overlong_buffer;
   if (s.overlong_buffer == -1)
-    s.overlong_buffer =
-        algorithm->overlong_share == 0 ? 0 : config.max_completion_length / algorithm->overlong_share;
+    s.overlong_buffer = algorithm->overlong_share == 0 ? 0 : config.max_completion_length / algorithm->overlong_share;
   if (s.overlong_buffer < 0 || s.overlong_buffer >= config.max_completion_length)
     return fail("overlong_buffer must be in 0 .. max_completion_length - 1, or -1 for the algorithm's");
   return s;

@@ -24,12 +24,12 @@ struct Rollout {
   ReplyFacts facts;
   int64_t think_tokens = 0;
 
-  std::vector<float> old_logp_T;           // the policy's before the updates; empty: completion.logp
-  std::vector<float> ref_logp_T;           // the reference's; empty: there is none
-  std::vector<double> weight_T;            // importance weights; empty: 1
-  std::vector<double> value_T, target_T;   // the value model's before the updates, and what it is to learn
-  double advantage = 0;                    // of every token; the mean if they differ
-  std::vector<double> token_advantage_T;   // empty: advantage
+  std::vector<float> old_logp_T;          // the policy's before the updates; empty: completion.logp
+  std::vector<float> ref_logp_T;          // the reference's; empty: there is none
+  std::vector<double> weight_T;           // importance weights; empty: 1
+  std::vector<double> value_T, target_T;  // the value model's before the updates, and what it is to learn
+  double advantage = 0;                   // of every token; the mean if they differ
+  std::vector<double> token_advantage_T;  // empty: advantage
 
   size_t length() const { return completion.tokens.size(); }
   bool truncated() const { return completion.finish == FinishReason::kLength; }

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "rl/algorithm.h"
+#include "world/task.h"
 
 namespace r1 {
 
@@ -11,7 +12,7 @@ Status ValidateRlConfig(const RlConfig& c, const std::string& where) {
   const auto fail = [&](const std::string& what) -> Status { return Error{ErrorCode::kRefused, where + ": " + what}; };
   if (c.max_completion_length < 1) return fail("max_completion_length must be at least 1");
   R1_ASSIGN(const LossSettings loss, ResolveLoss(c, where));
-  if (c.task != "pick") return fail("task '" + c.task + "' is not known (pick)");
+  if (const auto mix = ParseTaskMix(c.task); !mix.ok()) return fail(mix.error().message);
   if (c.max_steps < 1 || c.max_steps > (int64_t{1} << 31)) return fail("max_steps must be at least 1");
   if (c.num_prompts < 1 || c.num_prompts > (1 << 20)) return fail("num_prompts must be in 1 .. 1048576");
   if (c.num_generations < 1 || c.num_generations > 4096) return fail("num_generations must be in 1 .. 4096");
@@ -26,7 +27,8 @@ Status ValidateRlConfig(const RlConfig& c, const std::string& where) {
     return fail("step counts must not be negative");
   if (!(c.ref_model_mixup_alpha > 0 && c.ref_model_mixup_alpha <= 1))
     return fail("ref_model_mixup_alpha must be in (0, 1]");
-  if (c.max_sampling_rounds < 1 || c.max_sampling_rounds > 1000) return fail("max_sampling_rounds must be in 1 .. 1000");
+  if (c.max_sampling_rounds < 1 || c.max_sampling_rounds > 1000)
+    return fail("max_sampling_rounds must be in 1 .. 1000");
   if (c.max_sampled_tokens < 0) return fail("max_sampled_tokens must not be negative");
   if (!(c.gamma >= 0 && c.gamma <= 1)) return fail("gamma must be in 0 .. 1");
   if (!(c.lam >= 0 && c.lam <= 1)) return fail("lam must be in 0 .. 1");

@@ -48,7 +48,8 @@ struct LossConfig {
     v("delta", delta, "dual clip: with a negative advantage the ratio counts at most this much (verl: 3); 0: off");
     v("beta", beta, "weight of the KL penalty to the reference policy; 0: no reference is kept");
     v("kl_estimator", kl_estimator, "k1, k2 or k3 (rl/loss.h); auto: the algorithm's");
-    v("kl_in", kl_in, "loss: the penalty is a term of the loss; reward: it is taken from the reward; auto: the algorithm's");
+    v("kl_in", kl_in,
+      "loss: the penalty is a term of the loss; reward: it is taken from the reward; auto: the algorithm's");
     v("entropy_coef", entropy_coef, "weight of the entropy bonus in the loss");
     v("mask_truncated_completions", mask_truncated_completions,
       "leave replies cut off at max_completion_length out of the loss (their rewards still count in the group's mean)");
@@ -130,7 +131,8 @@ struct RlConfig {
       "them; off; auto: on for dapo");
     v("max_sampling_rounds", max_sampling_rounds, "rollouts of a step at most, with dynamic sampling");
     v("overlong_buffer", overlong_buffer,
-      "tokens before max_completion_length over which a penalty grows from 0 to -1; 0: none; -1: the algorithm's (dapo: "
+      "tokens before max_completion_length over which a penalty grows from 0 to -1; 0: none; -1: the algorithm's "
+      "(dapo: "
       "a fifth of max_completion_length)");
     v("gamma", gamma, "discount per token (ppo, reinforce_pp, reinforce_pp_baseline)");
     v("lam", lam, "lambda of generalised advantage estimation (ppo)");

@@ -41,7 +41,8 @@ std::vector<double> KlPenalty(const Rollout& r, const LossSettings& s) {
   std::vector<double> penalty(r.length(), 0.0);
   if (!s.kl_in_reward || s.beta <= 0 || r.ref_logp_T.empty()) return penalty;
   for (size_t t = 0; t < penalty.size(); ++t)
-    penalty[t] = s.beta * EstimateKl(s.kl, static_cast<double>(r.old_logp()[t]), static_cast<double>(r.ref_logp_T[t])).value;
+    penalty[t] =
+        s.beta * EstimateKl(s.kl, static_cast<double>(r.old_logp()[t]), static_cast<double>(r.ref_logp_T[t])).value;
   return penalty;
 }
 
@@ -65,9 +66,10 @@ void ByOutcome(const LossSettings& s, RolloutBatch* batch) {
     const std::span<Rollout> group = batch->Group(p);
     for (size_t i = 0; i < group.size(); ++i) gradable[i] = group[i].reward.gradable;
     const bool by_group = s.scale == RewardScale::kGroup;
-    GroupAdvantage a = s.advantage == AdvantageKind::kLeaveOneOut
-                           ? ComputeLeaveOneOut(rewards[k], gradable)
-                           : ComputeGroupAdvantage(rewards[k], gradable, by_group && s.advantage == AdvantageKind::kGroup);
+    GroupAdvantage a =
+        s.advantage == AdvantageKind::kLeaveOneOut
+            ? ComputeLeaveOneOut(rewards[k], gradable)
+            : ComputeGroupAdvantage(rewards[k], gradable, by_group && s.advantage == AdvantageKind::kGroup);
     if (s.advantage == AdvantageKind::kGreedy) {
       const Reward& greedy = batch->greedy[p].reward;
       for (size_t i = 0; i < group.size(); ++i)
@@ -100,8 +102,8 @@ void ByToken(const LossSettings& s, double gamma, double lambda, RolloutBatch* b
     std::vector<double> reward_T = KlPenalty(*r, s);
     for (double& x : reward_T) x = -x;
     if (!reward_T.empty()) reward_T.back() += r->reward.total - mean[r->prompt];
-    r->token_advantage_T = s.needs_value() ? ComputeGae(reward_T, r->value_T, gamma, lambda)
-                                           : ComputeGae(reward_T, {}, gamma, 1.0);
+    r->token_advantage_T =
+        s.needs_value() ? ComputeGae(reward_T, r->value_T, gamma, lambda) : ComputeGae(reward_T, {}, gamma, 1.0);
     if (s.needs_value()) {
       r->target_T = r->token_advantage_T;
       for (size_t t = 0; t < r->length(); ++t) r->target_T[t] += r->value_T[t];

@@ -60,9 +60,7 @@ class RlRun {
   Status Prepare(const std::string& config_hash);
   Status Step(MetricsFile& metrics, Progress& progress);
   bool Done() const { return state_.step >= config_.max_steps || BudgetSpent(); }
-  bool BudgetSpent() const {
-    return config_.max_sampled_tokens > 0 && state_.num_tokens >= config_.max_sampled_tokens;
-  }
+  bool BudgetSpent() const { return config_.max_sampled_tokens > 0 && state_.num_tokens >= config_.max_sampled_tokens; }
   Status Save() {
     return SaveTraining(files_, state_, trainer_, tokenizer_, reference_.get(),
                         value_ != nullptr ? value_->Files() : std::vector<FlatFile>());
@@ -144,8 +142,7 @@ UpdatePlace RlRun::Place(int64_t step) const {
   place.first_value_update = state_.value_steps;
   place.max_updates = config_.max_steps * config_.num_iterations * config_.mini_batches;
   if (config_.max_sampled_tokens > 0)
-    place.schedule_progress =
-        static_cast<double>(state_.num_tokens) / static_cast<double>(config_.max_sampled_tokens);
+    place.schedule_progress = static_cast<double>(state_.num_tokens) / static_cast<double>(config_.max_sampled_tokens);
   place.policy_learns = value_ == nullptr || step > config_.critic_warmup_steps;
   return place;
 }
@@ -168,8 +165,7 @@ Metrics RlRun::StepMetrics(const RolloutBatch& batch, const UpdateTotals& update
   if (value_ != nullptr) {
     const double updates = static_cast<double>(std::max<int64_t>(1, update.value.updates));
     m.emplace_back("value_loss", update.value.loss / updates);
-    m.emplace_back("value_clip_ratio",
-                   update.value.tokens > 0 ? update.value.clipped / update.value.tokens : 0.0);
+    m.emplace_back("value_clip_ratio", update.value.tokens > 0 ? update.value.clipped / update.value.tokens : 0.0);
     m.emplace_back("value_grad_norm", update.value.grad_norm);
   }
   m.emplace_back("num_tokens", static_cast<double>(state_.num_tokens));
@@ -234,21 +230,19 @@ Status RlRun::Step(MetricsFile& metrics, Progress& progress) {
   R1_TRY(metrics.Write(step, m));
   KillPoint("rl.after_metrics");
   if (config_.log_completions_steps > 0 && (step == 1 || last || step % config_.log_completions_steps == 0)) {
-    R1_TRY(
-        WriteFileAtomic(JoinPath(completions_, fmt::format("step_{}.jsonl", step)), CompletionsText(batch, step)));
+    R1_TRY(WriteFileAtomic(JoinPath(completions_, fmt::format("step_{}.jsonl", step)), CompletionsText(batch, step)));
   }
   if (last || stop || (config_.save_steps > 0 && step % config_.save_steps == 0)) {
     R1_TRY(metrics.Sync());
     R1_TRY(Save());
   }
   if (stop && !last) return InterruptedError();
-  progress.Update(step,
-                  fmt::format("reward {:.3f}  acc {:.3f}  len {:.1f}  wait {:.2f}  mix {:.2f}  kl {:.4f}  ent {:.3f} "
-                              " mismatch {:g}  {:.1f}k tok/s",
-                              value("reward"), value("rewards/accuracy/mean"), value("completions/mean_length"),
-                              value("think/reflections"), value("language/mixed"), value("kl"), value("entropy"),
-                              update.sums.mismatch_max,
-                              static_cast<double>(batch.sampled_tokens) / (now - began) / 1000));
+  progress.Update(
+      step, fmt::format("reward {:.3f}  acc {:.3f}  len {:.1f}  wait {:.2f}  mix {:.2f}  kl {:.4f}  ent {:.3f} "
+                        " mismatch {:g}  {:.1f}k tok/s",
+                        value("reward"), value("rewards/accuracy/mean"), value("completions/mean_length"),
+                        value("think/reflections"), value("language/mixed"), value("kl"), value("entropy"),
+                        update.sums.mismatch_max, static_cast<double>(batch.sampled_tokens) / (now - began) / 1000));
   return {};
 }
 
@@ -258,8 +252,8 @@ Status RlRun::Run(const std::string& config_hash) {
   Progress progress(title_, config_.max_steps, state_.step);
   const double began = Now();
   while (!Done()) R1_TRY(Step(metrics, progress));
-  progress.Finish(fmt::format("{:.2f}M tokens sampled, {}", static_cast<double>(tokens_here_) / 1e6,
-                              DurationText(Now() - began)));
+  progress.Finish(
+      fmt::format("{:.2f}M tokens sampled, {}", static_cast<double>(tokens_here_) / 1e6, DurationText(Now() - began)));
   return {};
 }
 

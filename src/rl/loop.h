@@ -1,6 +1,6 @@
-// The reinforcement-learning loop: rollout -> grade -> score -> advantage -> update -> metrics -> checkpoint. One set of
-// weights in one process samples and learns; the trainer's log-probabilities are computed anew over packed sequences and
-// compared with the sampler's bit by bit.
+// The reinforcement-learning loop: rollout -> grade -> score -> advantage -> update -> metrics -> checkpoint. One set
+// of weights in one process samples and learns; the trainer's log-probabilities are computed anew over packed sequences
+// and compared with the sampler's bit by bit.
 #pragma once
 
 #include <functional>

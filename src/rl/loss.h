@@ -4,10 +4,12 @@
 //                  derivative is that of GSPO's token variant, s A dlogp_t; summed over a reply whose tokens weigh the
 //                  same and have one advantage it is the derivative of the sequence's loss.
 //   clipped loss   -min(rho A, clip(rho, 1 - epsilon, 1 + epsilon_high) A): grpo, ppo and all the others
-//                  derivative -rho A, and 0 if clipped: A > 0 and rho > 1 + epsilon_high, or A < 0 and rho < 1 - epsilon
+//                  derivative -rho A, and 0 if clipped: A > 0 and rho > 1 + epsilon_high, or A < 0 and rho < 1 -
+//                  epsilon
 //   dual clip      A < 0 and rho > delta: loss -delta A, derivative 0 (Ye et al. 2019; TRL delta, verl clip_ratio_c)
-//   capped loss    -sg[min(rho, epsilon_high)] A logp, derivative -min(rho, epsilon_high) A: no token is dropped (CISPO)
-//   KL             d = ref - logp; k1 = -d, k2 = d^2 / 2, k3 = exp(d) - d - 1 (Schulman 2020); derivatives -> 1, -d,
+//   capped loss    -sg[min(rho, epsilon_high)] A logp, derivative -min(rho, epsilon_high) A: no token is dropped
+//   (CISPO) KL             d = ref - logp; k1 = -d, k2 = d^2 / 2, k3 = exp(d) - d - 1 (Schulman 2020); derivatives ->
+//   1, -d,
 //                  1 - exp(d). k1's derivative does not depend on the reference: it belongs into the reward.
 //   total          weight x policy + beta x KL, where the KL is in the loss; weight: importance weight, no gradient
 // Log-ratios are held within +-20 before exp, with derivative 0 beyond.
@@ -51,13 +53,14 @@ double TokenWeight(Aggregation aggregation, double tokens, double batch_replies,
 
 // Truncated importance sampling for replies drawn from mu where the policy was pi_old (training facts 14): ratio
 // pi_old / mu of each token, or of the whole reply for sequence kinds (all entries equal).
-std::vector<double> ImportanceRatios(ImportanceSampling kind, std::span<const float> old_T, std::span<const float> mu_T);
+std::vector<double> ImportanceRatios(ImportanceSampling kind, std::span<const float> old_T,
+                                     std::span<const float> mu_T);
 // min(ratio, cap); the mask kinds give 0 above the cap.
 double ImportanceWeight(ImportanceSampling kind, double cap, double ratio);
 bool IsWholeReply(ImportanceSampling kind);
 
-// The value model's loss of a token and its derivative: coef x max((V - R)^2, (V_clip - R)^2), V_clip = V_old + clip(V -
-// V_old, +-range); range 0: coef x (V - R)^2.
+// The value model's loss of a token and its derivative: coef x max((V - R)^2, (V_clip - R)^2), V_clip = V_old + clip(V
+// - V_old, +-range); range 0: coef x (V - R)^2.
 struct ValueLoss {
   double loss = 0, dvalue = 0;
   bool clipped = false;

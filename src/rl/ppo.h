@@ -17,7 +17,7 @@
 namespace r1 {
 
 struct ValueTotals {
-  double loss = 0;       // summed over updates
+  double loss = 0;  // summed over updates
   double clipped = 0, tokens = 0;
   double grad_norm = 0;  // largest
   int64_t updates = 0;

@@ -4,7 +4,8 @@
 //   random numbers from (seed, step, i, s, position).
 //   Dynamic sampling (DAPO; training facts 11b): a group is kept if its gradable replies are neither all right nor all
 //   wrong (tasks without right and wrong: if their rewards differ). Each round samples as many prompts as are missing,
-//   until num_prompts groups are kept or max_sampling_rounds are done. The cursor moves on by all prompts that were used.
+//   until num_prompts groups are kept or max_sampling_rounds are done. The cursor moves on by all prompts that were
+//   used.
 #pragma once
 
 #include <vector>

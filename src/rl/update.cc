@@ -70,8 +70,7 @@ void Updater::Update(const RolloutBatch& batch, const std::vector<size_t>& promp
   }
 }
 
-void Updater::UpdatePolicy(const std::vector<const Rollout*>& replies, const UpdatePlace& place,
-                           UpdateTotals* totals) {
+void Updater::UpdatePolicy(const std::vector<const Rollout*>& replies, const UpdatePlace& place, UpdateTotals* totals) {
   std::vector<TrainSequence> sequences;
   std::vector<const Rollout*> owner;
   double tokens = 0;
@@ -91,9 +90,9 @@ void Updater::UpdatePolicy(const std::vector<const Rollout*>& replies, const Upd
     for (int64_t first = 0, end = 0; first < m.rows; first = end) {  // rows of one reply, all its tokens in order
       while (end < m.rows && m.sequence_R[end] == m.sequence_R[first]) ++end;
       const Rollout& r = *owner[static_cast<size_t>(m.sequence_R[first])];
-      const double weight = TokenWeight(loss_.aggregation, static_cast<double>(r.length()),
-                                        static_cast<double>(replies.size()), tokens,
-                                        static_cast<double>(config_.max_completion_length));
+      const double weight =
+          TokenWeight(loss_.aggregation, static_cast<double>(r.length()), static_cast<double>(replies.size()), tokens,
+                      static_cast<double>(config_.max_completion_length));
       double reply_log_ratio = 0;
       if (loss_.ratio == RatioKind::kSequence)
         reply_log_ratio = SequenceLogRatio({l.logp + first, static_cast<size_t>(end - first)}, r.old_logp());

@@ -27,12 +27,12 @@ struct UpdateTotals {
 
 // Where in training a rollout's updates are.
 struct UpdatePlace {
-  int64_t step = 0;                       // of the loop, from 1
-  int64_t first_update = 0;               // optimizer steps done before
-  int64_t first_value_update = 0;         // those of the value model
-  int64_t max_updates = 0;                // of the whole stage
-  double schedule_progress = -1;          // PassOptions::schedule_progress
-  bool policy_learns = true;              // false while the value model warms up
+  int64_t step = 0;                // of the loop, from 1
+  int64_t first_update = 0;        // optimizer steps done before
+  int64_t first_value_update = 0;  // those of the value model
+  int64_t max_updates = 0;         // of the whole stage
+  double schedule_progress = 0;    // PassOptions::schedule_progress
+  bool policy_learns = true;       // false while the value model warms up
 };
 
 class Updater {
