@@ -128,7 +128,7 @@ Judge EndpointJudge(const ChatClient& client) {
     std::vector<ChatRequest> requests;
     requests.reserve(questions.size());
     for (const JudgeQuestion& question : questions) requests.push_back(JudgeRequest(question));
-    const std::vector<Result<ChatReply>> replies = client.Complete(requests);
+    const std::vector<Result<ChatAnswer>> replies = client.Complete(requests);
     std::vector<Verdict> verdicts(questions.size(), Verdict::kFailed);
     size_t unanswered = 0;
     for (size_t i = 0; i < replies.size(); ++i) {

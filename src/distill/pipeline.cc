@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/fields.h"
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/json.h"

@@ -196,7 +196,7 @@ Status SampleFromEndpoint(const ChatClient& teacher, const Tokenizer& tokenizer,
         requests.push_back(std::move(request));
       }
     }
-    const std::vector<Result<ChatReply>> answers = teacher.Complete(requests);
+    const std::vector<Result<ChatAnswer>> answers = teacher.Complete(requests);
     std::vector<std::vector<RawReply>> replies(asked.size());
     size_t unanswered = 0;
     for (size_t i = 0; i < answers.size(); ++i) {

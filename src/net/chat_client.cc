@@ -37,7 +37,7 @@ int64_t TakeCount(const Json& object, const char* name) {
 
 }  // namespace
 
-Result<ChatReply> ParseChatReply(std::string_view body, std::string_view where, int64_t n) {
+Result<ChatAnswer> ParseChatAnswer(std::string_view body, std::string_view where, int64_t n) {
   const auto bad = [&](const std::string& what) {
     return Error{ErrorCode::kBadInput,
                  std::string(where) + ": " + what + "; is it an OpenAI-compatible chat endpoint?"};
@@ -51,7 +51,7 @@ Result<ChatReply> ParseChatReply(std::string_view body, std::string_view where, 
   const size_t count = choices.size();
   if (count == 0 || count > static_cast<size_t>(std::max<int64_t>(n, 1)))
     return bad("the reply has " + std::to_string(count) + " choices where " + std::to_string(n) + " were asked for");
-  ChatReply reply;
+  ChatAnswer reply;
   reply.choices.resize(count);
   std::vector<bool> seen(count);
   for (size_t i = 0; i < count; ++i) {
@@ -79,7 +79,7 @@ Result<ChatReply> ParseChatReply(std::string_view body, std::string_view where, 
     reply.prompt_tokens = TakeCount(*usage, "prompt_tokens");
     reply.completion_tokens = TakeCount(*usage, "completion_tokens");
   }
-  return Result<ChatReply>(std::move(reply));
+  return Result<ChatAnswer>(std::move(reply));
 }
 
 std::string ChatRequestText(const ChatRequest& request, const std::string& model) {
@@ -110,8 +110,8 @@ Result<ChatClient> ChatClient::Create(ChatOptions options) {
   return ChatClient(std::move(options), std::move(url));
 }
 
-std::vector<Result<ChatReply>> ChatClient::Complete(const std::vector<ChatRequest>& requests) const {
-  std::vector<Result<ChatReply>> results(requests.size(), Error{ErrorCode::kInterrupted, "interrupted"});
+std::vector<Result<ChatAnswer>> ChatClient::Complete(const std::vector<ChatRequest>& requests) const {
+  std::vector<Result<ChatAnswer>> results(requests.size(), Error{ErrorCode::kInterrupted, "interrupted"});
   std::atomic<size_t> next{0};
   const auto work = [&] {
     Result<HttpClient> client = HttpClient::Create(options_.http);
@@ -122,7 +122,7 @@ std::vector<Result<ChatReply>> ChatClient::Complete(const std::vector<ChatReques
         continue;
       }
       const Result<std::string> body = client->PostJson(url_, ChatRequestText(requests[i], options_.model));
-      results[i] = body.ok() ? ParseChatReply(*body, url_, requests[i].n) : Result<ChatReply>(body.error());
+      results[i] = body.ok() ? ParseChatAnswer(*body, url_, requests[i].n) : Result<ChatAnswer>(body.error());
     }
   };
   std::vector<std::thread> threads;

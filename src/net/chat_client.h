@@ -35,13 +35,13 @@ struct ChatChoice {
   std::string finish_reason;  // "stop", "length", ...; "" if it does not say
 };
 
-struct ChatReply {
+struct ChatAnswer {
   std::vector<ChatChoice> choices;                   // 1 .. n of them, by their index
   int64_t prompt_tokens = 0, completion_tokens = 0;  // 0 if it does not say
 };
 
 // The body of a reply to a request with this n. Error kBadInput says what is wrong with it; `where` names the endpoint.
-Result<ChatReply> ParseChatReply(std::string_view body, std::string_view where, int64_t n);
+Result<ChatAnswer> ParseChatAnswer(std::string_view body, std::string_view where, int64_t n);
 std::string ChatRequestText(const ChatRequest& request, const std::string& model);
 
 struct ChatOptions {
@@ -56,7 +56,7 @@ class ChatClient {
   static Result<ChatClient> Create(ChatOptions options);
   // A result for each request, in their order, whatever order they came in. kUnavailable: the endpoint did not answer;
   // kBadInput: its answer is malformed; kInterrupted after Ctrl-C.
-  std::vector<Result<ChatReply>> Complete(const std::vector<ChatRequest>& requests) const;
+  std::vector<Result<ChatAnswer>> Complete(const std::vector<ChatRequest>& requests) const;
   const std::string& url() const { return url_; }
   const std::string& model() const { return options_.model; }
 

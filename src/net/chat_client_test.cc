@@ -112,8 +112,8 @@ TEST(ChatClient, ImpossibleOptionsAreRefused) {
   EXPECT_EQ(client.error().message.find("not a key"), std::string::npos);
 }
 
-TEST(ParseChatReply, ReadsTheVariantsOfTheFormat) {
-  const auto reply = ParseChatReply(
+TEST(ParseChatAnswer, ReadsTheVariantsOfTheFormat) {
+  const auto reply = ParseChatAnswer(
       R"({"choices":[{"index":1,"message":{"content":"b","reasoning":"r"}},{"index":0,"message":{"content":null}}]})",
       "x", 2);
   ASSERT_TRUE(reply.ok()) << reply.error().message;
@@ -124,7 +124,7 @@ TEST(ParseChatReply, ReadsTheVariantsOfTheFormat) {
   EXPECT_EQ(reply->completion_tokens, 0);
 }
 
-TEST(ParseChatReply, RefusesWhatIsNoChatReply) {
+TEST(ParseChatAnswer, RefusesWhatIsNoChatReply) {
   const std::string deep = R"({"choices":)" + std::string(1000, '[') + std::string(1000, ']') + "}";
   const std::vector<std::string> bad = {
       "",
@@ -148,19 +148,19 @@ TEST(ParseChatReply, RefusesWhatIsNoChatReply) {
       "{\"choices\":[{\"message\":{\"content\":\"\xff\"}}]}",
   };
   for (const std::string& body : bad) {
-    const auto reply = ParseChatReply(body, "http://x", 1);
+    const auto reply = ParseChatAnswer(body, "http://x", 1);
     EXPECT_FALSE(reply.ok()) << body;
     if (reply.ok()) continue;
     EXPECT_EQ(reply.error().code, ErrorCode::kBadInput) << body;
     EXPECT_EQ(reply.error().message.rfind("http://x: ", 0), 0u) << reply.error().message;
   }
-  const auto twice = ParseChatReply(
+  const auto twice = ParseChatAnswer(
       R"({"choices":[{"index":0,"message":{"content":"a"}},{"index":0,"message":{"content":"b"}}]})", "x", 2);
   EXPECT_FALSE(twice.ok());
 }
 
-TEST(ParseChatReply, SillyCountsBecomeZero) {
-  const auto reply = ParseChatReply(
+TEST(ParseChatAnswer, SillyCountsBecomeZero) {
+  const auto reply = ParseChatAnswer(
       R"({"choices":[{"message":{"content":"a"}}],"usage":{"prompt_tokens":-4,"completion_tokens":18446744073709551615}})",
       "x", 1);
   ASSERT_TRUE(reply.ok());
