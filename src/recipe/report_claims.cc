@@ -71,9 +71,9 @@ const char* Arrow(Direction direction) {
   return direction == Direction::kDown ? "↓" : "=";
 }
 
-std::string Row(const std::string& text, Direction direction, const std::string& paper, const std::string& ours,
+std::string Row(const std::string& text, const char* arrow, const std::string& paper, const std::string& ours,
                 Verdict verdict) {
-  return "<tr><th>" + text + "</th><td class=\"paper wrap\"><b>" + Arrow(direction) + "</b> " + paper + "</td><td>" +
+  return "<tr><th>" + text + "</th><td class=\"paper wrap\"><b>" + arrow + "</b> " + paper + "</td><td>" +
          ours + "</td><td><span class=\"chip " + Css(verdict) + "\">" + VerdictText(verdict) + "</span></td></tr>";
 }
 
@@ -81,8 +81,8 @@ std::string Row(const std::string& text, Direction direction, const std::string&
 std::string OursHtml(const RunGroup& group, const Claim& claim, const Estimate& change) {
   const Estimate from = MetricOf(group, claim.from, claim.metric), to = MetricOf(group, claim.to, claim.metric);
   if (claim.unit == Unit::kTokens) {
-    return fmt::format("{}: {:.1f} → {:.1f}<small>{:+.1f}{}</small>", claim.label, from.value, to.value, change.value,
-                       change.has_error() ? fmt::format(" ± {:.1f}", change.error) : ", no standard error");
+    return fmt::format("{}: {:.1f} → {:.1f}<small>{}{}</small>", claim.label, from.value, to.value,
+                       SignedText(change.value, change.error, 1), change.has_error() ? "" : ", no standard error");
   }
   return fmt::format("{}: {:.1f} → {:.1f} %<small>{} points{}</small>", claim.label, 100 * from.value, 100 * to.value,
                      PointsHtml(change), change.has_error() ? "" : ", no standard error");
@@ -95,7 +95,7 @@ std::string FurtherRows(const RunGroup& group) {
     const Estimate change = ChangeOf(group, student.rl, student.distilled, "pass@1");
     if (!change.known()) continue;
     const Claim claim{"", "", student.rl.c_str(), student.distilled.c_str(), "pass@1", "pass@1", Direction::kUp};
-    rows += Row("Distilling a small model beats RL on it <small>" + EscapeHtml(student.name) + "</small>", Direction::kUp,
+    rows += Row("Distilling a small model beats RL on it <small>" + EscapeHtml(student.name) + "</small>", "↑",
                 "AIME 2024, 32B: 47.0 → 72.6", OursHtml(group, claim, change), Judge(change, Direction::kUp, 0));
   }
   for (const RunData* run : group) {
@@ -111,7 +111,7 @@ std::string FurtherRows(const RunGroup& group) {
     const bool hacked = worst.reward_rose() && worst.held_out_fell();
     rows += Row("Too long with a reward model, the reward rises while quality falls" +
                     (group.size() > 1 ? " <small>" + EscapeHtml(run->label) + "</small>" : std::string()),
-                Direction::kDown, "reward rises, Codeforces falls",
+                "", "reward rises, Codeforces falls",
                 fmt::format("score: {} → {}<small>held out, at worst: {:.1f} → {:.1f} %</small>",
                             NumberText(worst.reward_from, 2), NumberText(worst.reward_to, 2), 100 * worst.held_out_from,
                             100 * worst.held_out_to),
@@ -128,7 +128,7 @@ std::string GroupClaims(const RunGroup& group) {
     if (!change.known()) continue;
     const Verdict verdict = Judge(change, claim.direction, kEqualMargin);
     ++count[static_cast<int>(verdict)];
-    rows += Row(claim.text, claim.direction, claim.paper, OursHtml(group, claim, change), verdict);
+    rows += Row(claim.text, Arrow(claim.direction), claim.paper, OursHtml(group, claim, change), verdict);
   }
   if (count[0] + count[1] + count[2] < 4) return "";  // R1-Zero alone: its table of results says it
   rows += FurtherRows(group);

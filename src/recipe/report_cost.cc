@@ -58,7 +58,7 @@ std::string CostChart(const std::vector<Cost>& costs) {
   chart.width = 400, chart.height = 290;
   const std::string narrow = ChartSvg(chart);
   chart.width = 760, chart.height = 330;
-  return "<figure><div class=\"narrow\">" + narrow + "</div><div class=\"wide\">" + ChartSvg(chart) +
+  return "<figure class=\"alone\"><div class=\"narrow\">" + narrow + "</div><div class=\"wide\">" + ChartSvg(chart) +
          "</div><figcaption>A line a model: the left end answers at once, the right end thinks first.</figcaption></figure>";
 }
 

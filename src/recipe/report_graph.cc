@@ -70,7 +70,7 @@ std::string BoxSvg(const RunData& run, const PipelineStage& stage, const GraphPo
     out += fmt::format("<text class=\"{}\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>", css, at.x + 14, at.y + y,
                        EscapeHtml(words));
   };
-  text("name", 18, Shortened(StageTitle(stage.name), 18));
+  text("name", 18, Shortened(StageTitle(stage.name), 19));
   text("kind", 31, Shortened(KindText(stage), 22));
   std::string line = stage.hash.empty() ? "" : ShortHash(stage);
   if (!std::isnan(right)) line += (line.empty() ? "pass@1 " : " · ") + PercentText(right);
@@ -79,7 +79,7 @@ std::string BoxSvg(const RunData& run, const PipelineStage& stage, const GraphPo
 }
 
 // The drawing; "" if there are too many stages.
-std::string GraphSvg(const RunData& run) {
+std::string GraphSvg(const RunData& run, const GraphSizes& sizes) {
   std::vector<const PipelineStage*> stages;
   for (const PipelineStage& stage : run.pipeline) {
     if (!IsEval(stage)) stages.push_back(&stage);
@@ -97,7 +97,6 @@ std::string GraphSvg(const RunData& run) {
     connect(stages[i]->helpful, i, kReward);
     connect(stages[i]->harmless, i, kReward);
   }
-  const GraphSizes sizes{.box_height = 50};
   const GraphLayout layout = LayOut(stages.size(), edges, sizes);
   std::string lines;
   for (size_t e = 0; e < layout.edges.size(); ++e) {  // lines that end at one box come in side by side, as they lie
@@ -138,6 +137,8 @@ constexpr std::string_view kLegend =
     "<p class=\"dim\">In a box: the stage, its kind, the first digits of the SHA-256 of the weights it made, and pass@1 "
     "where they were measured.</p>";
 
+std::string Amount(double value) { return value > 0 ? CompactText(value) : "–"; }
+
 std::string StageTable(const RunGroup& group) {
   const RunData& run = *group[0];
   std::string rows;
@@ -159,8 +160,8 @@ std::string StageTable(const RunGroup& group) {
     rows += "<tr><th>" + EscapeHtml(title) +
             (title == stage.name ? "" : "<small><code>" + EscapeHtml(stage.name) + "</code></small>") + "</th><td>" +
             EscapeHtml(KindText(stage)) + "</td><td>" + (inputs.empty() ? "–" : inputs) + "</td><td class=\"wrap\">" +
-            (data.empty() ? "–" : data) + "</td><td>" + CompactText(MeanStage(group, stage.name, &PipelineStage::parameters)) +
-            "</td><td>" + CompactText(stage_trained) + "</td><td>" + CompactText(stage_sampled) + "</td><td>" +
+            (data.empty() ? "–" : data) + "</td><td>" + Amount(MeanStage(group, stage.name, &PipelineStage::parameters)) +
+            "</td><td>" + Amount(stage_trained) + "</td><td>" + Amount(stage_sampled) + "</td><td>" +
             SpelledDuration(stage_seconds) + "</td></tr>";
   }
   rows += "<tr class=\"sum\"><th>All, measuring included</th><td></td><td></td><td></td><td></td><td>" +
@@ -182,27 +183,30 @@ std::string SamplesTable(const RunData& run) {
     }
     std::string kept = CountText(stats.kept);
     if (!std::isnan(stats.pairs)) kept = CountText(stats.pairs) + " pairs";
+    if (!std::isnan(stats.samples)) kept += " of " + CountText(stats.samples);
     if (!std::isnan(stats.safety)) kept += ", " + CountText(stats.safety) + " labelled";
-    if (stats.general > 0) kept += " and " + CountText(stats.general) + " general";
-    rows += "<tr><th>" + EscapeHtml(StageTitle(stats.name)) + "</th><td>" + CountText(stats.samples) + "</td><td>" + kept +
-            "</td><td class=\"wrap\">" + (dropped.empty() ? "–" : dropped) + "</td></tr>";
+    if (stats.general > 0) kept += ", and " + CountText(stats.general) + " general";
+    rows += "<tr><th>" + EscapeHtml(StageTitle(stats.name)) + "</th><td class=\"wrap\">" + kept +
+            (dropped.empty() ? "" : "<small>dropped: " + dropped + "</small>") + "</td></tr>";
   }
   if (rows.empty()) return "";
-  return "<h3>What sampling kept</h3><div class=\"scroll\"><table class=\"results left\"><thead><tr><th>stage</th>"
-         "<th>sampled</th><th>kept</th><th>dropped, by reason</th></tr></thead><tbody>" +
-         rows + "</tbody></table></div>";
+  return "<h3>What sampling kept</h3><table class=\"results left\"><thead><tr><th>stage</th><th>kept, of samples</th></tr>"
+         "</thead><tbody>" +
+         rows + "</tbody></table>";
 }
 
 std::string GroupPipeline(const RunGroup& group) {
   const RunData& run = *group[0];
   if (run.pipeline.empty()) return "";
-  const std::string drawing = GraphSvg(run);
+  const std::string drawing = GraphSvg(run, {.box_height = 50});
   std::string side = std::string(kLegend) + SamplesTable(run);
   std::string out;
   if (drawing.empty()) {
     out = SamplesTable(run);
   } else {
-    out = "<div class=\"graphside\"><div class=\"drawing\">" + drawing + "</div><div>" + side + "</div></div>";
+    out = "<div class=\"graphside\"><div class=\"wide\">" + drawing + "</div><div class=\"narrow\">" +
+          GraphSvg(run, {.box_width = 142, .box_height = 50, .gap_x = 10, .lane = 8, .max_per_row = 2}) + "</div><div>" +
+          side + "</div></div>";
   }
   if (group.size() > 1) {
     out += fmt::format(

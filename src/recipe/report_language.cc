@@ -74,7 +74,7 @@ std::string RewardCost(const RunGroup& group) {
     if (!change.known()) continue;
     rows += std::string("<tr><th>") + m.label + "</th><td>" + (m.percent ? ShareHtml(without) : AmountHtml(without)) +
             "</td><td>" + (m.percent ? ShareHtml(with) : AmountHtml(with)) + "</td><td class=\"change\">" +
-            (m.percent ? PointsHtml(change) : fmt::format("{:+.1f}", change.value)) + "</td><td>" +
+            (m.percent ? PointsHtml(change) : SignedText(change.value, change.error, 1)) + "</td><td>" +
             (!change.has_error()    ? "no error known"
              : Significant(change) ? "significant"
                                    : "not significant") +
@@ -92,7 +92,7 @@ std::string RewardCost(const RunGroup& group) {
          "prompt's language alone. With it, pass@1 changes by " +
          PointsHtml(accuracy) + " points. " + said +
          "</p><div class=\"scroll\"><table class=\"results\"><thead><tr><th>measure</th><th>without the reward</th><th>with "
-         "it</th><th>difference, points</th><th>|difference| ≥ 2 s.e.?</th></tr></thead><tbody>" +
+         "it</th><th>difference, points</th><th>from two standard errors on</th></tr></thead><tbody>" +
          rows +
          "</tbody></table></div><p class=\"dim\">The paper (DeepSeek-R1, language ablation on a 7B model): without the reward "
          "consistency falls with the steps, with it it stays; mathematics equal, code slightly worse. It gives a figure, no "

@@ -56,6 +56,7 @@ std::string Reliability(const RewardModelEval& model) {
   chart.y_label = "right, %";
   chart.unit = AxisUnit::kPercent;
   chart.x_unit = AxisUnit::kPercent;
+  chart.from_zero = false;
   chart.y_max = 1;
   Curve measured{.label = "held out", .kind = CurveKind::kPoints, .color = 0, .dash = 0, .x = {}, .y = {}};
   for (const CalibrationBin& bin : model.bins) {
@@ -70,7 +71,7 @@ std::string Reliability(const RewardModelEval& model) {
       {.label = "calibrated", .kind = CurveKind::kLine, .color = 5, .dash = 2, .x = {from, to}, .y = {from, to}});
   chart.curves.push_back(std::move(measured));
   chart.width = 400, chart.height = 270;
-  return "<figure><h3>" + EscapeHtml(StageTitle(model.name)) + "</h3>" + ChartSvg(chart) +
+  return "<figure><h3>Calibration: " + EscapeHtml(StageTitle(model.name)) + "</h3>" + ChartSvg(chart) +
          "<figcaption>Points on the dotted line: of the decisions with a stated probability of 70 %, 70 % are right. Below it "
          "the model is too sure.</figcaption></figure>";
 }

@@ -9,7 +9,7 @@
 namespace r1 {
 namespace {
 
-constexpr int kSweeps = 12;
+constexpr int kSweeps = 12, kStraightenings = 300;
 
 // A box or a lane of a line in one row.
 struct Item {
@@ -72,15 +72,31 @@ std::vector<size_t> Wrapped(const std::vector<size_t>& rank, size_t max_per_row)
   return row;
 }
 
-double MeanOf(const std::vector<Item>& items, const std::vector<size_t>& which, double otherwise) {
-  if (which.empty()) return otherwise;
-  double sum = 0;
-  for (const size_t i : which) sum += items[i].x;
-  return sum / static_cast<double>(which.size());
+// How much a line between two items wants to be straight: lanes most, lines of neighbouring boxes more than the ends of
+// long ones.
+double Pull(const Item& a, const Item& b) { return a.lane && b.lane ? 40 : a.lane || b.lane ? 1 : 16; }
+
+// Where an item's neighbours pull it, and how hard; x itself without neighbours.
+struct Wish {
+  double x = 0, weight = 1;
+};
+
+Wish WishOf(const std::vector<Item>& items, size_t item, bool above, bool below) {
+  double sum = 0, weight = 0;
+  const auto add = [&](const std::vector<size_t>& which) {
+    for (const size_t i : which) {
+      const double pull = Pull(items[item], items[i]);
+      sum += pull * items[i].x;
+      weight += pull;
+    }
+  };
+  if (above) add(items[item].above);
+  if (below) add(items[item].below);
+  return weight == 0 ? Wish{items[item].x, 0.1} : Wish{sum / weight, weight};
 }
 
 // The x of a row closest to `wanted` that keeps the order and the distances: pool adjacent violators.
-void Place(std::vector<Item>* items, const std::vector<size_t>& row, const std::vector<double>& wanted, double gap) {
+void Place(std::vector<Item>* items, const std::vector<size_t>& row, const std::vector<Wish>& wanted, double gap) {
   struct Pool {
     double sum, weight;
     size_t count;
@@ -90,8 +106,7 @@ void Place(std::vector<Item>* items, const std::vector<size_t>& row, const std::
   std::vector<double> offset(row.size(), 0);
   for (size_t i = 0; i < row.size(); ++i) {
     if (i > 0) offset[i] = offset[i - 1] + (*items)[row[i - 1]].half + gap + (*items)[row[i]].half;
-    const double weight = (*items)[row[i]].lane ? 2 : 1;
-    pools.push_back({(wanted[i] - offset[i]) * weight, weight, 1});
+    pools.push_back({(wanted[i].x - offset[i]) * wanted[i].weight, wanted[i].weight, 1});
     while (pools.size() > 1 && pools[pools.size() - 2].mean() > pools.back().mean()) {
       const Pool last = pools.back();
       pools.pop_back();
@@ -148,19 +163,15 @@ GraphLayout LayOut(size_t boxes, const std::vector<GraphEdge>& all, const GraphS
     chains.push_back(std::move(chain));
   }
 
-  const auto spread = [&](const std::vector<size_t>& row) {  // positions from the order alone
-    std::vector<double> wanted(row.size(), 0);
-    Place(&items, row, wanted, sizes.gap_x);
-  };
-  for (const auto& row : rows) spread(row);
-  for (int sweep = 0; sweep < kSweeps; ++sweep) {
+  for (const auto& row : rows) Place(&items, row, std::vector<Wish>(row.size()), sizes.gap_x);
+  for (int sweep = 0; sweep < kSweeps; ++sweep) {  // the order, from one side at a time
     const bool down = sweep % 2 == 0;
     for (size_t k = 0; k < row_count; ++k) {
       std::vector<size_t>& row = rows[down ? k : row_count - 1 - k];
-      std::vector<std::pair<double, size_t>> keyed;
-      for (const size_t i : row) keyed.emplace_back(MeanOf(items, down ? items[i].above : items[i].below, items[i].x), i);
-      std::stable_sort(keyed.begin(), keyed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-      std::vector<double> wanted;
+      std::vector<std::pair<Wish, size_t>> keyed;
+      for (const size_t i : row) keyed.emplace_back(WishOf(items, i, down, !down), i);
+      std::stable_sort(keyed.begin(), keyed.end(), [](const auto& a, const auto& b) { return a.first.x < b.first.x; });
+      std::vector<Wish> wanted;
       for (size_t i = 0; i < row.size(); ++i) {
         row[i] = keyed[i].second;
         wanted.push_back(keyed[i].first);
@@ -168,15 +179,11 @@ GraphLayout LayOut(size_t boxes, const std::vector<GraphEdge>& all, const GraphS
       Place(&items, row, wanted, sizes.gap_x);
     }
   }
-  for (int sweep = 0; sweep < kSweeps; ++sweep) {  // the order stays; x from both sides
+  for (int sweep = 0; sweep < kStraightenings; ++sweep) {  // the order stays; x from both sides
     for (size_t k = 0; k < row_count; ++k) {
       const std::vector<size_t>& row = rows[sweep % 2 == 0 ? k : row_count - 1 - k];
-      std::vector<double> wanted;
-      for (const size_t i : row) {
-        std::vector<size_t> both = items[i].above;
-        both.insert(both.end(), items[i].below.begin(), items[i].below.end());
-        wanted.push_back(MeanOf(items, both, items[i].x));
-      }
+      std::vector<Wish> wanted;
+      for (const size_t i : row) wanted.push_back(WishOf(items, i, true, true));
       Place(&items, row, wanted, sizes.gap_x);
     }
   }

@@ -2,7 +2,7 @@
 //   row of a box        after all its inputs; a box without inputs moves down to the first box that needs it; a row
 //                       holds at most max_per_row boxes, more go to further rows
 //   order in a row      a few sweeps of barycentres
-//   x                   the mean of the neighbours, least squares under the distances (pool adjacent violators)
+//   x                   a weighted mean of the neighbours, least squares under the distances (pool adjacent violators)
 // A line that passes rows keeps a lane of its own there, shared by the lines of one kind from one box. The same graph
 // gives the same layout.
 #pragma once
@@ -22,7 +22,7 @@ struct GraphPoint {
 };
 
 struct GraphSizes {
-  double box_width = 132, box_height = 46, gap_x = 16, gap_y = 26, lane = 14;
+  double box_width = 146, box_height = 46, gap_x = 16, gap_y = 26, lane = 14;
   size_t max_per_row = 4;
 };
 

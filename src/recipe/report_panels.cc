@@ -52,7 +52,7 @@ const std::vector<Panel>& RlPanels() {
        .metrics = {{"rewards/helpful/mean", "helpful"}, {"rewards/harmless/mean", "harmless"}},
        .lead = true},
       {.title = "Held-out quality",
-       .caption = "What the reward models do not see: measured on held-out requests and problems during the stage.",
+       .caption = "Measured on held-out requests and programs during the stage; no reward comes from it.",
        .y_label = "share or score, %",
        .unit = AxisUnit::kPercent,
        .y_max = 1,

@@ -14,16 +14,9 @@ namespace {
 // Means over all problems of something between 0 and 1: there the bound of the header holds.
 constexpr std::string_view kShares[] = {"pass@1", "format", "truncated", "reflection", "mixed", "language", "think_share"};
 
-std::string SignedText(double value, double error, int decimals) {
-  std::string text = fmt::format("{}{:.{}f}", value < 0 ? "−" : "+", std::abs(value), decimals);
-  if (!std::isnan(error)) text += fmt::format(" ± {:.{}f}", error, decimals);
-  return text;
-}
-
-std::string WithError(const std::string& value, double error, int decimals, const char* unit) {
-  std::string out = value;
-  if (!std::isnan(error)) out += fmt::format(" <span class=\"se\">± {:.{}f}</span>", error, decimals);
-  return out + unit;
+std::string WithError(const std::string& value, double error, int decimals) {
+  if (std::isnan(error)) return value;
+  return value + fmt::format(" <span class=\"se\">± {:.{}f}</span>", error, decimals);
 }
 
 }  // namespace
@@ -153,19 +146,25 @@ const char* VerdictText(Verdict verdict) {
   return verdict == Verdict::kDiffers ? "does not follow" : "within noise";
 }
 
+std::string SignedText(double value, double error, int decimals) {
+  std::string text = fmt::format("{}{:.{}f}", value < 0 ? "−" : "+", std::abs(value), decimals);
+  if (!std::isnan(error)) text += fmt::format(" ± {:.{}f}", error, decimals);
+  return text;
+}
+
 std::string ShareHtml(const Estimate& share) {
   if (!share.known()) return "–";
-  return WithError(NumberText(100 * share.value), 100 * share.error, 1, " %");
+  return WithError(PercentText(share.value), 100 * share.error, 1);
 }
 
 std::string AmountHtml(const Estimate& amount, int decimals) {
   if (!amount.known()) return "–";
-  return WithError(NumberText(amount.value, decimals), amount.error, decimals, "");
+  return WithError(NumberText(amount.value, decimals), amount.error, decimals);
 }
 
 std::string PointsHtml(const Estimate& change) {
   if (!change.known()) return "–";
-  return WithError(SignedText(100 * change.value, kMissing, 1), 100 * change.error, 1, "");
+  return WithError(SignedText(100 * change.value, kMissing, 1), 100 * change.error, 1);
 }
 
 std::string PointsText(const Estimate& change) {

@@ -31,7 +31,7 @@ std::string Row(const RunGroup& group, const std::string& title, const std::stri
       distilled ? DataTokens(group, stage) : MeanStage(group, stage, &PipelineStage::sampled_tokens);
   return "<tr><th>" + EscapeHtml(title) + "</th>" + share("pass@1") + share("cons@16") + share("code@1") + "<td>" +
          AmountHtml(MetricOf(group, stage, "mean_tokens")) + "</td><td>" +
-         CompactText(MeanStage(group, stage, &PipelineStage::trained_tokens)) + "</td><td>" + CompactText(sampled) +
+         CompactText(MeanStage(group, stage, &PipelineStage::trained_tokens)) + "</td><td>" + (sampled > 0 ? CompactText(sampled) : "–") +
          (distilled && !std::isnan(sampled) ? "<small>by the teacher, shared</small>" : "") + "</td><td>" +
          SpelledDuration(MeanStage(group, stage, &PipelineStage::seconds)) + "</td></tr>";
 }
@@ -48,8 +48,8 @@ std::string FlatText(const StageLog& log) {
   }
   const double change = 100 * (last - before) / static_cast<double>(fifth);
   if (std::isnan(change)) return "";
-  return fmt::format(" In the last fifth of the {} steps of RL, training accuracy is {:+.1f} points from that of the fifth before.",
-                     n, change);
+  return fmt::format(" In the last fifth of the {} steps of RL, training accuracy is {} points from that of the fifth before.",
+                     n, SignedText(change, kMissing, 1));
 }
 
 std::string StudentHtml(const RunGroup& group, const Student& student) {

@@ -113,6 +113,7 @@ figure svg:not(.by-tokens):not(.by-step){display:block}
 .by-step{display:block}
 figure svg:focus-visible{outline:2px solid var(--c0);outline-offset:3px;border-radius:4px}
 figcaption{font-size:.82rem;line-height:1.4;color:var(--dim);margin-top:.1rem}
+.alone{max-width:860px;margin-top:1.2rem}
 .hero{grid-column:1/-1}
 .narrow{display:none}
 .none{color:var(--dim);font-size:.85rem}
@@ -163,8 +164,13 @@ footer{color:var(--dim);font-size:.82rem;margin-top:1.2rem}
 @media screen and (max-width:520px){main{padding:0 12px 32px}section{padding:14px 13px}nav div{padding:.5rem 12px}h1{font-size:1.5rem}
 .tiles{grid-template-columns:1fr 1fr}.tile{padding:8px 11px}.tile .value{font-size:1.02rem}
 .results{font-size:.84rem}.results th,.results td{padding:.4rem .4rem}.results .se,.results small{display:block;line-height:1.2}
-.results tbody th,.results thead th:first-child{min-width:6.4rem;max-width:7.4rem;position:sticky;left:0;background:var(--paper)}
-.results.claims tbody th{position:static;min-width:9rem;max-width:none}
+.results tbody th,.results thead th:first-child{min-width:6.4rem;max-width:8.2rem;position:sticky;left:0;background:var(--paper)}
+.claims,.claims tbody{display:block}.claims thead{display:none}
+.claims tr{display:grid;grid-template-columns:1fr auto;gap:.1rem .6rem;padding:.5rem 0;border-bottom:1px solid var(--grid)}
+.results.claims th,.results.claims td{display:block;border:0;padding:0;min-width:0;max-width:none;white-space:normal;position:static}
+.claims td:last-child{grid-area:1/2}.claims td.paper,.claims td:nth-child(3){grid-column:1/-1}
+.claims td.paper::before{content:"paper: "}.claims td:nth-child(3)::before{content:"ours: ";color:var(--dim)}
+.results.claims .se,.results.claims td small{display:inline}.claims td small::before{content:" · "}
 .results .head th{max-width:none}
 .results small{font-size:.72rem}.results tr.paper>*{font-size:.76rem}
 .prompt .chip{margin-left:0;display:table;margin-top:.2rem}}
