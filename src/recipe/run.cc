@@ -125,6 +125,7 @@ class Runner {
  private:
   // What a stage reads, as files and folders, and what names its result.
   struct Job {
+    Job(RecipeStage& s, std::string f) : stage(s), folder(std::move(f)) {}
     RecipeStage& stage;
     std::string folder;
     std::string model, helpful, harmless, teacher;  // folders
@@ -243,7 +244,8 @@ class Runner {
   }
 
   Result<Job> Prepare(RecipeStage& stage, Json* entry) {
-    Job job{.stage = stage, .folder = StageFolder(stage.name), .config = recipe_.model};
+    Job job(stage, StageFolder(stage.name));
+    job.config = recipe_.model;
     (*entry)["name"] = stage.name;
     (*entry)["kind"] = stage.kind;
     if (!stage.in.preset.empty()) {
@@ -340,10 +342,12 @@ class Runner {
     }
     R1_ASSIGN(Model model, LoadBody(job.model, 1, pool_, Seed()));
     R1_TRY(RunRewardModel(model, *tokenizer_, data, config, Seed(), job.folder, job.hash, pool_, job.stage.name));
-    const Result<nlohmann::json> eval = ReadJsonFile(JoinPath(job.folder, "eval.json"));
-    if (eval.ok())
-      Say(fmt::format("{}: {} held out, accuracy {:.1f} %, calibration error {:.3f}\n", job.stage.name,
-                      eval->value("held_out", int64_t{0}), 100 * eval->value("accuracy", 0.0), eval->value("ece", 0.0)));
+    R1_ASSIGN(const nlohmann::json eval, ReadJsonFile(JoinPath(job.folder, "eval.json")));
+    const auto number = [&](const char* key) {  // null: nothing was held out
+      return eval.contains(key) && eval[key].is_number() ? eval[key].get<double>() : 0.0;
+    };
+    Say(fmt::format("{}: {:.0f} held out, accuracy {:.1f} %, calibration error {:.3f}\n", job.stage.name,
+                    number("held_out"), 100 * number("accuracy"), number("ece")));
     return {};
   }
 
@@ -420,7 +424,7 @@ class Runner {
       R1_ASSIGN(const nlohmann::json done, ReadJsonFile(JoinPath(job.folder, "done.json")));
       R1_ASSIGN(const nlohmann::json stats, ReadJsonFile(JoinPath(job.folder, "stats.json")));
       seconds = done.value("wall_time", 0.0);
-      line["sampled_tokens"] = stats.value("tokens", 0.0);
+      line["sampled_tokens"] = stats.value("sampled_tokens", 0.0);
     } else {
       R1_ASSIGN(const std::string result, ResolveModelFolder(job.folder));
       R1_ASSIGN((*entry)["result_sha256"], Sha256OfFile(JoinPath(result, "model.safetensors")));
