@@ -5,17 +5,13 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/files.h"
 #include "base/json.h"
-#include "base/quote.h"
+#include "data/jsonl.h"
 
 namespace r1 {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr int64_t kMaxFileBytes = int64_t{4} << 30;
-constexpr size_t kMaxLineBytes = size_t{16} << 20;
 
 Error Bad(const std::string& where, const std::string& what) { return {ErrorCode::kBadInput, where + ": " + what}; }
 
@@ -35,12 +31,8 @@ Result<const Json*> Find(const Json& object, std::initializer_list<const char*> 
   return found;
 }
 
-Result<Problem> ParseLine(std::string_view text, int64_t line, std::string_view source,
+Result<Problem> ParseLine(const Json& object, int64_t line, const std::string& where,
                           const ProblemSetOptions& options) {
-  const std::string where = std::string(source) + " line " + std::to_string(line);
-  R1_ASSIGN(const Json object, ParseJson(text, where));
-  if (!object.is_object())
-    return Bad(where, "a JSON object is wanted, like {\"prompt\": \"...\", \"solution\": \"...\"}");
   Problem problem;
   problem.line = line;
   R1_ASSIGN(const Json* prompt, Find(object, {"prompt", "question", "problem"}, where));
@@ -71,30 +63,18 @@ Result<Problem> ParseLine(std::string_view text, int64_t line, std::string_view 
 
 Result<std::vector<Problem>> ParseProblems(std::string_view jsonl, std::string_view where,
                                            const ProblemSetOptions& options) {
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  if (jsonl.starts_with(kByteOrderMark)) jsonl.remove_prefix(kByteOrderMark.size());
   std::vector<Problem> problems;
-  int64_t line = 0;
-  for (size_t begin = 0; begin < jsonl.size();) {
-    const size_t newline = jsonl.find('\n', begin);
-    const size_t end = newline == std::string_view::npos ? jsonl.size() : newline;
-    const std::string_view text = jsonl.substr(begin, end - begin);
-    begin = end + 1;
-    ++line;
-    if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    if (text.size() > kMaxLineBytes) {
-      return Bad(std::string(where) + " line " + std::to_string(line), "longer than 16 MiB");
-    }
-    R1_ASSIGN(Problem problem, ParseLine(text, line, where, options));
+  R1_TRY(ForEachJsonLine(jsonl, where, [&](const Json& object, int64_t line, const std::string& at) -> Status {
+    R1_ASSIGN(Problem problem, ParseLine(object, line, at, options));
     problems.push_back(std::move(problem));
-  }
+    return {};
+  }));
   if (problems.empty()) return Bad(std::string(where), "no problems in it");
   return problems;
 }
 
 Result<std::vector<Problem>> LoadProblems(const std::string& path, const ProblemSetOptions& options) {
-  if (path.ends_with(".gz")) return Bad(Quote(path), "compressed files are not read; unpack it with gunzip first");
-  R1_ASSIGN(const std::string text, ReadFile(path, kMaxFileBytes));
+  R1_ASSIGN(const std::string text, ReadJsonl(path));
   return ParseProblems(text, path, options);
 }
 
