@@ -9,3 +9,6 @@ foreach(folder IN LISTS R1_FOLDERS)
     add_test(NAME ${folder} COMMAND ${folder}_test)
   endif()
 endforeach()
+
+# The hidden rules of label/ are not reachable from training code: a look at the object files.
+add_test(NAME label_isolation COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/check_label_isolation.sh ${CMAKE_BINARY_DIR} ${CMAKE_NM})

@@ -29,6 +29,37 @@ TEST(TrainTokenizer, EveryWordIsOneToken) {
   EXPECT_EQ(t.Decode(t.Encode("<think> try 19<|end|>"), true), "<think> try 19");
 }
 
+const CorpusOdds& Wide() {
+  static const CorpusOdds odds = CorpusNamed("wide").value();
+  return odds;
+}
+
+TEST(TrainTokenizer, WideWorldHasEveryWordAsOneTokenToo) {
+  const Tokenizer t = TrainTokenizer(1, 20000, Wide()).value();
+  EXPECT_TRUE(CheckWorldTokenizer(t, WorldKind::kWide).ok());
+  EXPECT_LE(t.size(), 512);
+  for (const std::string& word : AllSpacedWords(WorldKind::kWide)) {
+    EXPECT_EQ(t.Encode(word), (std::vector<int32_t>{t.IdOf(word)})) << word;
+    EXPECT_EQ(t.EncodeContent(word), t.Encode(word));
+  }
+  double total = 0;
+  const int n = 20000;
+  for (uint64_t i = 0; i < n; ++i) {
+    const Document d = DocumentAt(2, i, Wide());
+    const TokenDocument tokens = TokenizeExample(t, d.prompt, d.reply);
+    ASSERT_EQ(tokens.tokens.size(), SplitReply(d.prompt + d.reply).size()) << d.prompt << d.reply;  // one a word
+    ASSERT_EQ(t.Encode(t.Decode(tokens.tokens)), tokens.tokens);
+    total += static_cast<double>(tokens.tokens.size());
+  }
+  EXPECT_NEAR(total / n, 24, 1);
+  RecordProperty("mean_tokens", std::to_string(total / n));
+  // A tokenizer of the pick world does not know code.
+  EXPECT_TRUE(CheckWorldTokenizer(World()).ok());
+  const Status narrow = CheckWorldTokenizer(World(), WorldKind::kWide);
+  ASSERT_FALSE(narrow.ok());
+  EXPECT_EQ(narrow.error().code, ErrorCode::kRefused);
+}
+
 TEST(TrainTokenizer, DependsOnCountsOnlyAndIsStable) {
   EXPECT_EQ(TrainTokenizer(1, 20000).value().ToJson(), World().ToJson());
   const Result<Tokenizer> again = Tokenizer::FromJson(World().ToJson(), "world.json");
@@ -75,6 +106,15 @@ TEST(CorpusStream, BatchesFollowOnAndDependOnTheCursorOnly) {
       EXPECT_EQ(TokenizeExample(t, d.prompt, d.reply).tokens, batch.documents[i].tokens);
     }
     cursor = batch.next_cursor;
+  }
+}
+
+TEST(CorpusStream, BatchesFollowTheOdds) {
+  const Tokenizer t = TrainTokenizer(1, 20000, Wide()).value();
+  const CorpusBatch batch = CorpusBatchAt(t, 9, 100, 2048, Wide());
+  for (size_t i = 0; i < batch.documents.size(); ++i) {
+    const Document d = DocumentAt(9, 100 + i, Wide());
+    EXPECT_EQ(TokenizeExample(t, d.prompt, d.reply).tokens, batch.documents[i].tokens);
   }
 }
 

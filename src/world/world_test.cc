@@ -29,6 +29,17 @@ TEST(Words, AllAreDistinctAndMadeForTheTokenizer) {
   EXPECT_EQ(std::set<std::string>(words.begin(), words.end()).size(), words.size());
   EXPECT_EQ(kThingCount, 12);
   for (const std::string& word : words) EXPECT_EQ(word[0], ' ');
+  const std::vector<std::string> wide = AllSpacedWords(WorldKind::kWide);
+  EXPECT_EQ(wide.size(), words.size() + 3 + 2 * 11);
+  EXPECT_EQ(std::set<std::string>(wide.begin(), wide.end()).size(), wide.size());
+  for (int w = 0; w < kWordCount; ++w) {
+    for (const bool chinese : {false, true}) {
+      EXPECT_EQ(WordNamed(WordText(static_cast<Word>(w), chinese)), static_cast<Word>(w));
+    }
+  }
+  EXPECT_EQ(WordNamed("wai"), std::nullopt);
+  EXPECT_TRUE(IsThing(Word::kCat) && IsThing(Word::kWhite));
+  EXPECT_FALSE(IsThing(Word::kSame) || IsThing(Word::kCode));
 }
 
 TEST(Words, LanguageAndNumber) {
