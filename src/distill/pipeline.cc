@@ -113,6 +113,7 @@ class Pipeline {
   Status Run() {
     R1_TRY(MakeDirs(folder_));
     R1_TRY(RemoveTemporaries(folder_));
+    R1_ASSIGN(odds_, CorpusNamed(config_.corpus));
     R1_TRY(ReadBenchmarks());
     R1_TRY(MakeHashes());
     if (IsDone()) return {};
@@ -360,7 +361,7 @@ class Pipeline {
       R1_TRY(WriteOne(prompt.question, f.text, prompt.task, source_.name, &kept_tokens_, out));
       ++kept_;
       while (general_ < std::llround(config_.general * static_cast<double>(kept_))) {
-        const Document document = GeneralDocumentAt(seed_, static_cast<uint64_t>(general_++));
+        const Document document = GeneralDocumentAt(seed_, static_cast<uint64_t>(general_++), odds_);
         R1_TRY(WriteOne(UserContent(document.prompt), SplitReplyText(document.reply), TaskName(TaskKind::kGeneral),
                         "corpus", &general_tokens_, out));
       }
@@ -436,6 +437,7 @@ class Pipeline {
   std::vector<std::string> chunk_lines_;
   int64_t chunk_samples_ = 0, chunk_kept_ = 0, chunk_tokens_ = 0;
   std::array<int64_t, static_cast<size_t>(Drop::kCount)> dropped_{};
+  CorpusOdds odds_;  // of the general documents
   int64_t samples_ = 0, kept_ = 0, general_ = 0, prompts_kept_ = 0, rewritten_ = 0;
   int64_t sampled_tokens_ = 0, kept_tokens_ = 0, general_tokens_ = 0;
   std::map<std::string, TaskCounts> tasks_;

@@ -12,6 +12,7 @@
 #include "data/traces.h"
 #include "distill/pipeline.h"
 #include "infer/rollout.h"
+#include "world/corpus.h"
 #include "world/words.h"
 
 namespace r1 {
@@ -99,6 +100,7 @@ Status ValidateSampleConfig(const SampleConfig& c, const std::string& where) {
   R1_TRY(ValidateSamplingConfig(sampling, where));
   const Result<std::vector<TaskShare>> mix = ParseTaskMix(c.task);
   if (!mix.ok()) return fail("task: " + mix.error().message);
+  if (const Result<CorpusOdds> odds = CorpusNamed(c.corpus); !odds.ok()) return fail(odds.error().message);
   if (c.problems < 1 || c.first_problem < 0 || c.problems > kMaxProblems || c.first_problem > kMaxProblems)
     return fail("problems must be in 1 .. 2^31, and first_problem in 0 .. 2^31");
   if (c.num_generations < 1 || c.num_generations > 65536) return fail("num_generations must be in 1 .. 65536");

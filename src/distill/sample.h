@@ -60,6 +60,7 @@ struct SampleConfig {
   int64_t decontaminate_ngram = 10;
   JudgeConfig judge;
   double general = 0.5;
+  std::string corpus = "pick";
   int64_t slots = 128;
 
   template <class V>
@@ -82,6 +83,7 @@ struct SampleConfig {
     v("decontaminate_ngram", decontaminate_ngram, "words of those n-grams");
     judge.Fields(v);
     v("general", general, "general documents of the built-in world added, as a share of the kept samples");
+    v("corpus", corpus, "the world these documents are from: pick or wide");
     v("slots", slots, "replies decoded together by a thread. Changes the speed only");
   }
 };

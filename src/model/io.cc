@@ -83,10 +83,14 @@ Result<Model> LoadModel(const std::string& folder, bool for_training, ThreadPool
 
 Result<Model> LoadBody(const std::string& folder, int64_t num_labels, ThreadPool& pool, uint64_t seed) {
   R1_ASSIGN(const Model source, LoadModel(folder, false, pool));
+  return CopyBody(source, num_labels, pool, seed);
+}
+
+Result<Model> CopyBody(const Model& source, int64_t num_labels, ThreadPool& pool, uint64_t seed) {
   ModelConfig config = source.config();
   config.num_labels = num_labels;
   config.num_nextn_predict_layers = 0;
-  R1_TRY(ValidateModelConfig(config, folder));
+  R1_TRY(ValidateModelConfig(config, "head"));
   Model model(config, true);
   model.Init(seed);
   for (const ParamSpec& spec : model.params().specs) {

@@ -18,6 +18,8 @@ Result<Model> LoadModel(const std::string& folder, bool for_training, ThreadPool
 // prediction module; the rest (score.weight on a language model's body) as Init(seed) makes it. A reward model's folder
 // with num_labels 1 keeps its score.weight.
 Result<Model> LoadBody(const std::string& folder, int64_t num_labels, ThreadPool& pool, uint64_t seed);
+// The same from a model in memory. Error if the model cannot have that head.
+Result<Model> CopyBody(const Model& source, int64_t num_labels, ThreadPool& pool, uint64_t seed);
 // A flat vector laid out as the model's parameters (Adam moments, a reference policy), one tensor a parameter with the
 // prefix.
 Status WriteFlat(const std::string& path, const ParamList& params,

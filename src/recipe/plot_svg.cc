@@ -7,7 +7,7 @@
 #include "base/files.h"
 #include "recipe/report_data.h"
 #include "recipe/report_html.h"
-#include "recipe/report_sections.h"
+#include "recipe/report_curves.h"
 
 namespace r1 {
 namespace {

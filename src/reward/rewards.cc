@@ -2,35 +2,42 @@
 
 #include "base/fields.h"
 #include "base/quote.h"
-#include "world/reply.h"
+#include "world/task.h"
 
 namespace r1 {
 namespace {
 
-// A reward of the pick task: the problem is read back from the prompt.
-class PickReward : public RewardFunction {
+// A reward of a task of the world: the problem is read back from the prompt.
+class TaskReward : public RewardFunction {
  public:
   using Term = double (*)(const ReplyFacts& facts);
-  explicit PickReward(Term term) : term_(term) {}
+  TaskReward(TaskKind kind, Term term) : kind_(kind), term_(term) {}
   std::optional<double> Score(const RewardQuery& query) const override {
-    const Result<PickProblem> problem = ParsePickPrompt(query.prompt);
-    if (!problem.ok()) return std::nullopt;
-    return term_(AnalyzeReply(*problem, query.reply));
+    Result<TaskProblem> problem = ParseTaskPrompt(query.prompt);
+    if (!problem.ok() || problem->kind != kind_) return std::nullopt;
+    if (!query.solution.empty()) problem->solution = query.solution;
+    return term_(AnalyzeTaskReply(*problem, query.reply));
   }
 
  private:
+  TaskKind kind_;
   Term term_;
 };
 
+constexpr TaskReward::Term kAccuracy = [](const ReplyFacts& facts) { return facts.correct ? 1.0 : 0.0; };
+constexpr TaskReward::Term kFormat = [](const ReplyFacts& facts) { return facts.well_formed ? 1.0 : 0.0; };
+constexpr TaskReward::Term kLanguage = [](const ReplyFacts& facts) { return facts.LanguageConsistency(); };
+
 struct Known {
-  const char* task;
+  TaskKind task;
   const char* name;
-  PickReward::Term term;
+  TaskReward::Term term;
 };
 constexpr Known kKnown[] = {
-    {"pick", "accuracy", [](const ReplyFacts& facts) { return facts.correct ? 1.0 : 0.0; }},
-    {"pick", "format", [](const ReplyFacts& facts) { return facts.well_formed ? 1.0 : 0.0; }},
-    {"pick", "language", [](const ReplyFacts& facts) { return facts.LanguageConsistency(); }},
+    {TaskKind::kPick, "accuracy", kAccuracy},    {TaskKind::kPick, "format", kFormat},
+    {TaskKind::kPick, "language", kLanguage},    {TaskKind::kCode, "accuracy", kAccuracy},
+    {TaskKind::kCode, "format", kFormat},        {TaskKind::kCode, "language", kLanguage},
+    {TaskKind::kGeneral, "accuracy", kAccuracy},
 };
 
 Error Unknown(const char* what, std::string_view name, const std::vector<std::string>& candidates) {
@@ -47,20 +54,21 @@ Error Unknown(const char* what, std::string_view name, const std::vector<std::st
 std::vector<std::string> RewardSet::Names(std::string_view task) {
   std::vector<std::string> names;
   for (const Known& known : kKnown) {
-    if (task == known.task) names.push_back(known.name);
+    if (task == TaskName(known.task)) names.push_back(known.name);
   }
   return names;
 }
 
 Result<RewardSet> RewardSet::Make(std::string_view task, const std::vector<RewardWeight>& weights) {
   const std::vector<std::string> names = Names(task);
-  if (names.empty()) return Unknown("reward task", task, {"pick"});
+  if (names.empty()) return Unknown("reward task", task, {"pick", "code", "general"});
   if (weights.empty()) return Error{ErrorCode::kUsage, "no reward function given for task " + Quote(task)};
   RewardSet set;
   for (const RewardWeight& weight : weights) {
     std::shared_ptr<const RewardFunction> function;
     for (const Known& known : kKnown) {
-      if (task == known.task && weight.name == known.name) function = std::make_shared<PickReward>(known.term);
+      if (task == TaskName(known.task) && weight.name == known.name)
+        function = std::make_shared<TaskReward>(known.task, known.term);
     }
     if (function == nullptr) return Unknown("reward function", weight.name, names);
     for (const RewardWeight& before : set.weights_) {
@@ -86,6 +94,13 @@ Reward RewardSet::Score(const RewardQuery& query) const {
   }
   if (!reward.gradable) reward.total = 0;
   return reward;
+}
+
+double SoftOverlongPenalty(int64_t tokens, int64_t max_tokens, int64_t buffer) {
+  const int64_t over = tokens - (max_tokens - buffer);
+  if (over <= 0) return 0;
+  if (over >= buffer) return -1;
+  return -static_cast<double>(over) / static_cast<double>(buffer);
 }
 
 }  // namespace r1

@@ -3,6 +3,7 @@
 // reference; never a merely wrong reply). The total is the weighted sum of the terms, in the order of the weights.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,7 +18,7 @@ namespace r1 {
 struct RewardQuery {
   std::string_view prompt;    // as the model saw it, or the question alone
   std::string_view reply;     // including <|end|> if the model got there
-  std::string_view solution;  // the dataset's reference; empty for tasks that check themselves, such as pick
+  std::string_view solution;  // the dataset's reference (code: the hidden test); empty: what the prompt itself says
 };
 
 class RewardFunction {
@@ -40,8 +41,8 @@ struct RewardWeight {
 // A task's reward: named functions with weights.
 class RewardSet {
  public:
-  // Task "pick" has accuracy, format and language (world/reply.h). An unknown task or name is error kUsage with the
-  // nearest one.
+  // Tasks "pick" and "code" have accuracy, format and language (world/reply.h, world/task.h), "general" has accuracy.
+  // An unknown task or name is error kUsage with the nearest one.
   static Result<RewardSet> Make(std::string_view task, const std::vector<RewardWeight>& weights);
   // Names of a task's functions; empty for an unknown task.
   static std::vector<std::string> Names(std::string_view task);
@@ -52,5 +53,9 @@ class RewardSet {
   std::vector<RewardWeight> weights_;
   std::vector<std::shared_ptr<const RewardFunction>> functions_;
 };
+
+// The soft overlong punishment of DAPO (Yu et al. 2025): 0 up to max - buffer tokens, then falling to -1 at max tokens:
+// ((max - buffer) - tokens) / buffer.
+double SoftOverlongPenalty(int64_t tokens, int64_t max_tokens, int64_t buffer);
 
 }  // namespace r1

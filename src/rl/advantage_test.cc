@@ -98,5 +98,62 @@ TEST(GroupAdvantage, HugeRewardsStayFinite) {
   }
 }
 
+TEST(LeaveOneOut, HandComputed) {
+  // Of 1, 0.5, 0: the others' means are 0.25, 0.5, 0.75.
+  const GroupAdvantage g = ComputeLeaveOneOut(std::vector<double>{1, 0.5, 0}, {});
+  EXPECT_NEAR(g.advantage[0], 0.75, 1e-12);
+  EXPECT_NEAR(g.advantage[1], 0.0, 1e-12);
+  EXPECT_NEAR(g.advantage[2], -0.75, 1e-12);
+  const GroupAdvantage some = ComputeLeaveOneOut(std::vector<double>{1, 99, 0}, {true, false, true});
+  EXPECT_EQ(some.advantage, (std::vector<double>{1, 0, -1}));
+  EXPECT_EQ(ComputeLeaveOneOut(std::vector<double>{0.1, 0.1, 0.1}, {}).advantage, (std::vector<double>{0, 0, 0}));
+  Rng rng(7, Stream::kTest);
+  std::vector<double> reward(9);
+  for (double& r : reward) r = rng.Normal();
+  const GroupAdvantage many = ComputeLeaveOneOut(reward, {});
+  for (size_t i = 0; i < reward.size(); ++i) {
+    double others = 0;
+    for (size_t j = 0; j < reward.size(); ++j) others += j == i ? 0 : reward[j] / 8;
+    ASSERT_NEAR(many.advantage[i], reward[i] - others, 1e-12);
+  }
+}
+
+TEST(Gae, HandComputed) {
+  // gamma 0.9, lambda 0.5, V = 0.5, 0.4, 0.8, rewards 0, 0.1, 1:
+  // delta_2 = 1 - 0.8 = 0.2; delta_1 = 0.1 + 0.72 - 0.4 = 0.42; delta_0 = 0.36 - 0.5 = -0.14;
+  // A_2 = 0.2; A_1 = 0.42 + 0.45 x 0.2 = 0.51; A_0 = -0.14 + 0.45 x 0.51 = 0.0895.
+  const std::vector<double> a = ComputeGae(std::vector<double>{0, 0.1, 1}, std::vector<double>{0.5, 0.4, 0.8}, 0.9, 0.5);
+  EXPECT_NEAR(a[2], 0.2, 1e-12);
+  EXPECT_NEAR(a[1], 0.51, 1e-12);
+  EXPECT_NEAR(a[0], 0.0895, 1e-12);
+  // gamma = lambda = 1 and only a reward at the end: A_t = r - V_t.
+  const std::vector<double> value = {0.3, -0.2, 0.9};
+  const std::vector<double> end = ComputeGae(std::vector<double>{0, 0, 2}, value, 1, 1);
+  for (size_t t = 0; t < 3; ++t) EXPECT_NEAR(end[t], 2 - value[t], 1e-12);
+  // Without values and with lambda 1: discounted returns.
+  const std::vector<double> returns = ComputeGae(std::vector<double>{1, 2, 4}, {}, 0.5, 1);
+  EXPECT_EQ(returns, (std::vector<double>{3, 4, 4}));
+  // lambda 0: one step ahead only.
+  const std::vector<double> step = ComputeGae(std::vector<double>{0, 0, 2}, value, 1, 0);
+  EXPECT_NEAR(step[0], -0.2 - 0.3, 1e-12);
+  EXPECT_TRUE(ComputeGae({}, {}, 1, 1).empty());
+}
+
+TEST(Whiten, HandComputed) {
+  std::vector<double> x = {1, 2, 3};  // mean 2, variance 1
+  Whiten(x);
+  EXPECT_NEAR(x[0], -1, 1e-7);
+  EXPECT_NEAR(x[1], 0, 1e-12);
+  EXPECT_NEAR(x[2], 1, 1e-7);
+  std::vector<double> equal(7, 0.1), one = {5};
+  Whiten(equal);
+  Whiten(one);
+  for (const double value : equal) EXPECT_EQ(value, 0.0);
+  EXPECT_EQ(one[0], 0.0);
+  std::vector<double> broken = {1, kNaN, 3};
+  Whiten(broken);
+  EXPECT_TRUE(std::isnan(broken[1])) << "the step's report must see it";
+}
+
 }  // namespace
 }  // namespace r1

@@ -13,12 +13,7 @@ TEST(RlConfig, DefaultsAreValidAndThePapers) {
   EXPECT_TRUE(ValidateRlConfig(c, "here").ok());
   EXPECT_EQ(c.loss.beta, 0.0);
   EXPECT_EQ(c.optimizer.lr_scheduler_type, "constant");
-  ASSERT_EQ(c.Weights().size(), 2u) << "no language term unless it is asked for";
-  RlConfig with = c;
-  with.reward_language = 0.5;
-  ASSERT_EQ(with.Weights().size(), 3u);
-  EXPECT_EQ(with.Weights()[2].name, "language");
-  EXPECT_EQ(with.Weights()[2].weight, 0.5);
+  EXPECT_EQ(c.reward_language, 0.0) << "no language term unless it is asked for";
 }
 
 TEST(RlConfig, EveryImpossibleSettingIsRefusedByName) {
@@ -28,16 +23,58 @@ TEST(RlConfig, EveryImpossibleSettingIsRefusedByName) {
     std::function<void(RlConfig&)> set;
   };
   const Case cases[] = {
-      {"algorithm 'ppo'", [](RlConfig& c) { c.loss.algorithm = "ppo"; }},
+      {"algorithm 'gpro' is not known; did you mean 'grpo'?", [](RlConfig& c) { c.loss.algorithm = "gpro"; }},
       {"loss_type 'sum'", [](RlConfig& c) { c.loss.loss_type = "sum"; }},
-      {"scale_rewards 'batch'", [](RlConfig& c) { c.loss.scale_rewards = "batch"; }},
-      {"epsilon", [](RlConfig& c) { c.loss.epsilon = 0; }},
+      {"scale_rewards 'all'", [](RlConfig& c) { c.loss.scale_rewards = "all"; }},
+      {"does not go with algorithm 'ppo'",
+       [](RlConfig& c) {
+         c.loss.algorithm = "ppo";
+         c.loss.scale_rewards = "group";
+       }},
+      {"does not go with algorithm 'remax'",
+       [](RlConfig& c) {
+         c.loss.algorithm = "remax";
+         c.loss.scale_rewards = "group";
+       }},
+      {"kl_estimator 'k4'", [](RlConfig& c) { c.loss.kl_estimator = "k4"; }},
+      {"kl_in 'advantage'", [](RlConfig& c) { c.loss.kl_in = "advantage"; }},
+      {"importance_sampling 'auto'", [](RlConfig& c) { c.loss.importance_sampling = "auto"; }},
+      {"importance_sampling_cap", [](RlConfig& c) { c.loss.importance_sampling_cap = 0.5; }},
+      {"dynamic_sampling 'yes'", [](RlConfig& c) { c.dynamic_sampling = "yes"; }},
+      {"delta", [](RlConfig& c) { c.loss.delta = 1.2; }},
+      {"delta", [&](RlConfig& c) { c.loss.delta = nan; }},
+      {"delta",
+       [](RlConfig& c) {
+         c.loss.algorithm = "cispo";
+         c.loss.delta = 9;
+       }},
+      {"entropy_coef", [&](RlConfig& c) { c.loss.entropy_coef = inf; }},
+      {"overlong_buffer", [](RlConfig& c) { c.overlong_buffer = c.max_completion_length; }},
+      {"overlong_buffer", [](RlConfig& c) { c.overlong_buffer = -2; }},
+      {"max_sampling_rounds", [](RlConfig& c) { c.max_sampling_rounds = 0; }},
+      {"max_sampled_tokens", [](RlConfig& c) { c.max_sampled_tokens = -1; }},
+      {"ref_model_mixup_alpha", [](RlConfig& c) { c.ref_model_mixup_alpha = 0; }},
+      {"ref_model_mixup_alpha", [&](RlConfig& c) { c.ref_model_mixup_alpha = nan; }},
+      {"gamma", [](RlConfig& c) { c.gamma = 1.01; }},
+      {"lam", [&](RlConfig& c) { c.lam = nan; }},
+      {"vf_coef", [](RlConfig& c) { c.vf_coef = 0; }},
+      {"cliprange_value", [](RlConfig& c) { c.cliprange_value = -1; }},
+      {"critic_learning_rate", [](RlConfig& c) { c.critic_learning_rate = -1; }},
+      {"must not be negative", [](RlConfig& c) { c.critic_warmup_steps = -1; }},
+      {"must not be negative", [](RlConfig& c) { c.eval_steps = -1; }},
+      {"reward weights", [&](RlConfig& c) { c.reward_helpful = nan; }},
+      {"num_generations",
+       [](RlConfig& c) {
+         c.loss.algorithm = "ppo";
+         c.num_generations = 0;
+       }},
+      {"epsilon", [](RlConfig& c) { c.loss.epsilon = -0.1; }},
       {"epsilon", [&](RlConfig& c) { c.loss.epsilon = nan; }},
       {"epsilon_high", [](RlConfig& c) { c.loss.epsilon_high = -0.1; }},
       {"epsilon_high", [&](RlConfig& c) { c.loss.epsilon_high = inf; }},
       {"beta", [](RlConfig& c) { c.loss.beta = -1; }},
       {"beta", [&](RlConfig& c) { c.loss.beta = nan; }},
-      {"task 'sudoku'", [](RlConfig& c) { c.task = "sudoku"; }},
+      {"no task 'sudoku'", [](RlConfig& c) { c.task = "sudoku"; }},
       {"max_steps", [](RlConfig& c) { c.max_steps = 0; }},
       {"num_prompts", [](RlConfig& c) { c.num_prompts = 0; }},
       {"num_generations", [](RlConfig& c) { c.num_generations = 1; }},

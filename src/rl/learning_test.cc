@@ -52,11 +52,10 @@ TEST(Learning, GoodReplyRisesBadReplyFalls) {
   ThreadPool pool(1);
   SetFloatMode();
   for (const char* preset : {"tiny", "tiny-dense"}) {
-    for (const char* loss_type : {"dapo", "grpo", "dr_grpo"}) {
+    for (const Aggregation aggregation : {Aggregation::kTokenMean, Aggregation::kSequenceMean, Aggregation::kConstant}) {
       Model model = SmallModel(preset, pool);
       Trainer trainer(model, Adam(1e-3), pool);
-      LossConfig config;
-      config.loss_type = loss_type;
+      const int loss_type = static_cast<int>(aggregation);
       const std::vector<int32_t> good = {1, 2, 3, 9, 4, 17, 6}, bad = {1, 2, 3, 21, 30, 5, 11, 8};
       const std::vector<TrainSequence> sequences = {{good.data(), 7, 3}, {bad.data(), 8, 3}};
       const double advantage[] = {1.0, -1.0}, length[] = {4, 5};
@@ -67,9 +66,10 @@ TEST(Learning, GoodReplyRisesBadReplyFalls) {
         trainer.Step(step, 4, sequences, {}, [&](int, const MicroBatch& m, LogProbs& l) {
           for (int64_t i = 0; i < m.rows; ++i) {
             const size_t s = static_cast<size_t>(m.sequence_R[i]);
-            const TokenLoss t = GrpoTokenLoss(static_cast<double>(l.logp[i]),
-                                              old[s][static_cast<size_t>(m.offset_R[i])], 0, advantage[s], config);
-            l.dlogp[i] = static_cast<float>(t.dlogp * TokenWeight(config, length[s], 2, 9, 10));
+            const double logp = static_cast<double>(l.logp[i]);
+            const TokenLoss t =
+                PolicyTokenLoss({logp, logp - old[s][static_cast<size_t>(m.offset_R[i])], 0, advantage[s], 1}, {});
+            l.dlogp[i] = static_cast<float>(t.dlogp * TokenWeight(aggregation, length[s], 2, 9, 10));
           }
         });
         const std::vector<double> now = ReplyLogProbs(trainer, sequences);
@@ -95,7 +95,6 @@ TEST(Learning, BanditFindsTheRewardedAnswer) {
     Model model = SmallModel("tiny", pool);
     Trainer trainer(model, Adam(2e-3), pool);
     RolloutEngine engine(model, pool);
-    const LossConfig config;
     const auto probability = [&] {
       return static_cast<double>(NextTokenProbabilities(model, pool, {prompt}, {{kRewarded}})[0][0]);
     };
@@ -125,7 +124,7 @@ TEST(Learning, BanditFindsTheRewardedAnswer) {
           const double old_logp = static_cast<double>((*samples)[0][s].logp[0]);
           ASSERT_EQ(static_cast<double>(l.logp[i]), old_logp) << "the trainer sees what the sampler saw";
           l.dlogp[i] =
-              static_cast<float>(GrpoTokenLoss(old_logp, old_logp, 0, advantage.advantage[s], config).dlogp / 128);
+              static_cast<float>(PolicyTokenLoss({old_logp, 0, 0, advantage.advantage[s], 1}, {}).dlogp / 128);
         }
       });
     }

@@ -1,126 +1,16 @@
 // The RL loop as a whole, on a base model trained for seconds: what it writes, the reference
 // policy, several updates a rollout, threads, interrupts, resume.
-#include "rl/loop.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
-#include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
 
-#include "base/interrupt.h"
-#include "base/json.h"
-#include "base/log.h"
-#include "base/test_dir.h"
-#include "data/corpus_stream.h"
-#include "model/io.h"
-#include "store/checkpoint.h"
-#include "train/pretrain.h"
+#include "rl/loop_test_util.h"
 
 namespace r1 {
 namespace {
 
-constexpr uint64_t kSeed = 7;
-constexpr const char* kHash = "hash";
-
-class RlLoop : public testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    SetFloatMode();
-    SetLogLevel(LogLevel::kError);
-    world_ = new World;
-    ThreadPool pool(2);
-    ModelConfig config = ModelPreset("tiny").value();
-    config.vocab_size = kernels::RoundUp(world_->tokenizer.size(), 32);
-    Model model(config, true);
-    model.Init(kSeed);
-    PretrainConfig pretrain;
-    pretrain.max_steps = 150;
-    pretrain.tokens_per_step = 1024;
-    pretrain.optimizer.learning_rate = 1e-2;
-    pretrain.optimizer.warmup_steps = 10;
-    pretrain.save_steps = 0;
-    const Status done =
-        RunPretrain(model, world_->tokenizer, pretrain, kSeed, world_->dir / "base", kHash, pool, "base");
-    ASSERT_TRUE(done.ok()) << done.error().message;
-    world_->base = ResolveModelFolder(world_->dir / "base").value();
-  }
-  static void TearDownTestSuite() {
-    delete world_;
-    world_ = nullptr;
-  }
-  void TearDown() override { ClearInterrupt(); }
-
-  static RlConfig Small() {
-    RlConfig c;
-    c.max_steps = 4;
-    c.num_prompts = 6;
-    c.num_generations = 6;
-    c.max_completion_length = 32;
-    c.optimizer.learning_rate = 1e-3;
-    c.reward_language = 0.3;
-    c.save_steps = 2;
-    c.log_completions_steps = 2;
-    return c;
-  }
-
-  static Status Run(const RlConfig& config, const std::string& folder, int threads = 2, uint64_t seed = kSeed,
-                    const std::string& hash = kHash) {
-    ThreadPool pool(threads);
-    Result<Model> model = LoadModel(world_->base, true, pool);
-    if (!model.ok()) return model.error();
-    return RunRl(*model, world_->tokenizer, config, seed, folder, hash, pool, "test");
-  }
-
-  // metrics.jsonl without what depends on the clock.
-  static std::vector<nlohmann::json> MetricsOf(const std::string& folder) {
-    std::ifstream file(JoinPath(folder, "metrics.jsonl"));
-    std::vector<nlohmann::json> lines;
-    for (std::string line; std::getline(file, line);) {
-      nlohmann::json j = ParseJson(line, "metrics").value();
-      for (const char* name : {"step_time", "time/rollout", "time/grade", "time/train", "tokens_per_second"}) {
-        EXPECT_TRUE(j.contains(name)) << name;
-        j.erase(name);
-      }
-      lines.push_back(j);
-    }
-    return lines;
-  }
-  static std::string FileOf(const std::string& folder, int64_t step, const char* name) {
-    return ReadFile(JoinPath(folder, "checkpoint-" + std::to_string(step) + "/" + name), int64_t{1} << 30).value();
-  }
-  static void ExpectSameRun(const std::string& a, const std::string& b, int64_t step, bool with_reference = false) {
-    for (const char* name : {"model.safetensors", "optimizer.safetensors", "trainer_state.json", "manifest.json"})
-      EXPECT_TRUE(FileOf(a, step, name) == FileOf(b, step, name)) << name;
-    if (with_reference) {
-      EXPECT_TRUE(FileOf(a, step, "reference.safetensors") == FileOf(b, step, "reference.safetensors"));
-    }
-    EXPECT_EQ(MetricsOf(a), MetricsOf(b));
-    const auto names = ListDir(JoinPath(a, "completions")).value();
-    for (const std::string& name : names) {
-      EXPECT_EQ(ReadFile(JoinPath(a, "completions/" + name), 1 << 28).value(),
-                ReadFile(JoinPath(b, "completions/" + name), 1 << 28).value())
-          << name;
-    }
-  }
-  static double Sum(const std::vector<nlohmann::json>& lines, const char* name) {
-    double sum = 0;
-    for (const auto& line : lines) sum += line.at(name).get<double>();
-    return sum;
-  }
-
-  struct World {
-    World() : tokenizer(TrainTokenizer(kSeed, 2000).value()) {}
-    Tokenizer tokenizer;
-    TempDir dir;
-    std::string base;
-  };
-  static World* world_;
-  TempDir dir_;
-};
-RlLoop::World* RlLoop::world_ = nullptr;
+using RlLoop = LoopTest;
 
 TEST_F(RlLoop, WritesWhatItSays) {
   const Status done = Run(Small(), dir_ / "a");
@@ -182,7 +72,7 @@ TEST_F(RlLoop, ThreadsAndSlotsDoNotShow) {
   slots.slots = 7;
   ASSERT_TRUE(Run(slots, dir_ / "slots", 2).ok());
   ExpectSameRun(dir_ / "one", dir_ / "slots", 4);
-  ASSERT_TRUE(Run(Small(), dir_ / "other", 2, kSeed + 1).ok());
+  ASSERT_TRUE(Run(Small(), dir_ / "other", 2, kLoopSeed + 1).ok());
   EXPECT_NE(FileOf(dir_ / "one", 4, "model.safetensors"), FileOf(dir_ / "other", 4, "model.safetensors"))
       << "another seed is another run";
 }
@@ -216,7 +106,7 @@ TEST_F(RlLoop, ReferenceIsRefreshedAndResumed) {
   part.max_steps = 5;
   ASSERT_TRUE(Run(part, dir_ / "parts", 1).ok());
   ASSERT_TRUE(Run(config, dir_ / "parts").ok());
-  ExpectSameRun(dir_ / "whole", dir_ / "parts", 6, true);
+  ExpectSameRun(dir_ / "whole", dir_ / "parts", 6, {"reference.safetensors"});
 
   // Without the penalty the same steps lead elsewhere.
   config.loss.beta = 0;
@@ -291,7 +181,7 @@ TEST_F(RlLoop, OtherSettingsInTheSameFolderAreRefused) {
   config.max_steps = 1;
   ASSERT_TRUE(Run(config, dir_ / "a").ok());
   const std::string before = FileOf(dir_ / "a", 1, "manifest.json");
-  for (const Status& status : {Run(config, dir_ / "a", 2, kSeed, "other"), Run(config, dir_ / "a", 2, kSeed + 1)}) {
+  for (const Status& status : {Run(config, dir_ / "a", 2, kLoopSeed, "other"), Run(config, dir_ / "a", 2, kLoopSeed + 1)}) {
     ASSERT_FALSE(status.ok());
     EXPECT_EQ(status.error().code, ErrorCode::kRefused);
     EXPECT_NE(status.error().message.find("other settings"), std::string::npos) << status.error().message;
@@ -313,7 +203,7 @@ TEST_F(RlLoop, NonFiniteStepsEndTheRun) {
       << status.error().message;
   EXPECT_NE(status.error().message.find("learning_rate"), std::string::npos) << status.error().message;
   EXPECT_TRUE(FileOf(dir_ / "a", 2, "model.safetensors") ==
-              ReadFile(JoinPath(world_->base, "model.safetensors"), int64_t{1} << 30).value())
+              ReadFile(JoinPath(World().base, "model.safetensors"), int64_t{1} << 30).value())
       << "a step that was skipped changed the weights";
 }
 

@@ -5,12 +5,12 @@
 
 namespace r1 {
 
-double LearningRateAt(const OptimizerConfig& c, int64_t step, int64_t max_steps) {
+double LearningRateAt(const OptimizerConfig& c, int64_t step, int64_t max_steps, double least_progress) {
   if (step < c.warmup_steps)
     return c.learning_rate * static_cast<double>(step + 1) / static_cast<double>(c.warmup_steps);
   if (c.lr_scheduler_type == "constant") return c.learning_rate;
   const double span = static_cast<double>(std::max<int64_t>(1, max_steps - c.warmup_steps));
-  const double progress = std::min(1.0, static_cast<double>(step - c.warmup_steps) / span);
+  const double progress = std::min(1.0, std::max(least_progress, static_cast<double>(step - c.warmup_steps) / span));
   return c.learning_rate *
          (c.min_lr_ratio + (1.0 - c.min_lr_ratio) * 0.5 * (1.0 + std::cos(3.14159265358979323846 * progress)));
 }

@@ -41,7 +41,8 @@ struct OptimizerConfig {
 };
 
 Status ValidateOptimizerConfig(const OptimizerConfig& config, const std::string& where);
-// Learning rate of step (0-based) of max_steps.
-double LearningRateAt(const OptimizerConfig& config, int64_t step, int64_t max_steps);
+// Learning rate of step (0-based) of max_steps. least_progress: share of the schedule after warm-up that counts as done
+// even if the steps have not got there (a budget of tokens).
+double LearningRateAt(const OptimizerConfig& config, int64_t step, int64_t max_steps, double least_progress = 0);
 
 }  // namespace r1

@@ -23,6 +23,11 @@ TEST(LearningRate, WarmUpThenCosine) {
   EXPECT_NEAR(LearningRateAt(c, 29, 104), 0.2 + 1.8 * 0.5 * (1 + std::sqrt(0.5)), 1e-12);
   EXPECT_NEAR(LearningRateAt(c, 104, 104), 0.2, 1e-12);
   EXPECT_NEAR(LearningRateAt(c, 5000, 104), 0.2, 1e-12);  // past the end it stays at the floor
+  // Whichever of steps and other progress is further on.
+  EXPECT_EQ(LearningRateAt(c, 10, 104, 0.5), LearningRateAt(c, 54, 104));
+  EXPECT_EQ(LearningRateAt(c, 54, 104, 0.3), LearningRateAt(c, 54, 104));
+  EXPECT_NEAR(LearningRateAt(c, 10, 104, 1.7), 0.2, 1e-12);
+  EXPECT_EQ(LearningRateAt(c, 1, 104, 0.5), 1.0) << "warm-up is by steps";
   for (int64_t step = 4; step < 104; ++step) EXPECT_GT(LearningRateAt(c, step, 104), LearningRateAt(c, step + 1, 104));
 }
 

@@ -20,13 +20,15 @@ bool IsCount(const nlohmann::json& j) {
 }
 
 nlohmann::ordered_json StateToJson(const TrainState& s) {
-  return {{"kind", s.kind},
-          {"step", s.step},
-          {"seed", s.seed},
-          {"cursor", s.cursor},
-          {"num_tokens", s.num_tokens},
-          {"optimizer_steps", s.optimizer_steps},
-          {"config_hash", s.config_hash}};
+  nlohmann::ordered_json j = {{"kind", s.kind},
+                              {"step", s.step},
+                              {"seed", s.seed},
+                              {"cursor", s.cursor},
+                              {"num_tokens", s.num_tokens},
+                              {"optimizer_steps", s.optimizer_steps},
+                              {"config_hash", s.config_hash}};
+  if (s.value_steps != 0) j["value_steps"] = s.value_steps;
+  return j;
 }
 
 Result<TrainState> StateFromJson(const std::string& path) {
@@ -47,6 +49,10 @@ Result<TrainState> StateFromJson(const std::string& path) {
   s.num_tokens = j["num_tokens"].get<int64_t>();
   s.optimizer_steps = j["optimizer_steps"].get<int64_t>();
   s.config_hash = j["config_hash"].get<std::string>();
+  if (j.contains("value_steps")) {
+    if (!IsCount(j["value_steps"])) return Error{ErrorCode::kBadInput, path + ": 'value_steps' is not a whole number"};
+    s.value_steps = j["value_steps"].get<int64_t>();
+  }
   return s;
 }
 
@@ -104,9 +110,10 @@ Status MetricsFile::Write(int64_t step, const Metrics& metrics) {
 Status MetricsFile::Sync() { return writer_.Sync(); }
 
 Status SaveTraining(const StageFiles& files, const TrainState& state, Trainer& trainer, const Tokenizer& tokenizer,
-                    const Model* reference) {
+                    const Model* reference, const std::vector<FlatFile>& more) {
   const Model& model = trainer.model();
-  const int64_t copies = reference == nullptr ? 3 : 4;
+  int64_t values = model.params().total * (reference == nullptr ? 3 : 4);
+  for (const FlatFile& file : more) values += file.params->total * static_cast<int64_t>(file.vectors.size());
   const auto write = [&](const std::string& folder) -> Status {
     R1_TRY(WriteModelFiles(folder, model, tokenizer.IdOf("<|begin|>"), tokenizer.IdOf("<|end|>")));
     R1_TRY(WriteFileAtomic(JoinPath(folder, "tokenizer.json"), tokenizer.ToJson()));
@@ -114,17 +121,20 @@ Status SaveTraining(const StageFiles& files, const TrainState& state, Trainer& t
                      {{"exp_avg.", trainer.first_moment()}, {"exp_avg_sq.", trainer.second_moment()}}));
     if (reference != nullptr)
       R1_TRY(WriteFlat(JoinPath(folder, "reference.safetensors"), model.params(), {{"", reference->data()}}));
+    for (const FlatFile& file : more) {
+      const std::vector<std::pair<std::string, const float*>> vectors(file.vectors.begin(), file.vectors.end());
+      R1_TRY(WriteFlat(JoinPath(folder, file.name), *file.params, vectors));
+    }
     return WriteFileAtomic(JoinPath(folder, "trainer_state.json"), ToPrettyText(StateToJson(state)));
   };
-  const SaveOptions options{files.save_total_limit,
-                            model.params().total * static_cast<int64_t>(sizeof(float)) * copies};
+  const SaveOptions options{files.save_total_limit, values * static_cast<int64_t>(sizeof(float))};
   const Result<std::string> saved = SaveCheckpoint(files.folder, state.step, write, options);
   if (!saved.ok()) return saved.error();
   return {};
 }
 
 Result<std::optional<TrainState>> ResumeTraining(const StageFiles& files, const TrainState& expected, Trainer& trainer,
-                                                 Model* reference) {
+                                                 Model* reference, const std::vector<FlatFile>& more) {
   if (!Exists(files.folder)) return std::optional<TrainState>();
   R1_TRY(CleanCheckpointLeftovers(files.folder));
   R1_ASSIGN(const std::optional<CheckpointRef> found, FindCheckpoint(files.folder));
@@ -150,6 +160,7 @@ Result<std::optional<TrainState>> ResumeTraining(const StageFiles& files, const 
     R1_TRY(ReadFlat(JoinPath(found->path, "reference.safetensors"), model.params(), {{"", reference->data()}}));
     reference->Pack(trainer.pool());
   }
+  for (const FlatFile& file : more) R1_TRY(ReadFlat(JoinPath(found->path, file.name), *file.params, file.vectors));
   return std::optional<TrainState>(state);
 }
 

@@ -47,6 +47,7 @@ struct TrainState {
   int64_t num_tokens = 0;
   int64_t optimizer_steps = 0;
   std::string config_hash;  // of the settings that shape the result; a resume under others is refused
+  int64_t value_steps = 0;  // updates of a value model; not in the file if 0
 };
 
 struct StageFiles {
@@ -55,14 +56,21 @@ struct StageFiles {
   int64_t save_total_limit = 2;
 };
 
+// A file of vectors laid out as a model's parameters that a stage keeps in its checkpoints beside model and optimizer.
+struct FlatFile {
+  std::string name;
+  const ParamList* params = nullptr;
+  std::vector<std::pair<std::string, float*>> vectors;  // prefix of the tensors' names, data
+};
+
 // Saves checkpoint-STEP: model files, tokenizer.json, optimizer.safetensors, trainer_state.json and, if given,
-// reference.safetensors.
+// reference.safetensors and `more`.
 Status SaveTraining(const StageFiles& files, const TrainState& state, Trainer& trainer, const Tokenizer& tokenizer,
-                    const Model* reference);
-// The newest whole checkpoint, loaded; nullopt if there is none yet. Other settings than those it was made with:
-// kRefused. Clears up what a killed save left.
+                    const Model* reference, const std::vector<FlatFile>& more = {});
+// The newest whole checkpoint, loaded, `more` included; nullopt if there is none yet. Other settings than those it was
+// made with: kRefused. Clears up what a killed save left.
 Result<std::optional<TrainState>> ResumeTraining(const StageFiles& files, const TrainState& expected, Trainer& trainer,
-                                                 Model* reference);
+                                                 Model* reference, const std::vector<FlatFile>& more = {});
 
 // The final model of a stage or any model folder: FOLDER itself if it has a config.json, else its newest verified
 // checkpoint.

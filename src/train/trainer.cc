@@ -206,12 +206,12 @@ StepReport Trainer::GradientValues(std::span<const TrainSequence> sequences, con
 
 StepReport Trainer::Step(int64_t step, int64_t max_steps, std::span<const TrainSequence> sequences,
                          const PassOptions& options, const LossFunction& loss) {
-  return Update(step, max_steps, Gradient(sequences, options, loss));
+  return Update(step, max_steps, options, Gradient(sequences, options, loss));
 }
 
 StepReport Trainer::StepValues(int64_t step, int64_t max_steps, std::span<const TrainSequence> sequences,
                                const PassOptions& options, const ValueFunction& value) {
-  return Update(step, max_steps, GradientValues(sequences, options, value));
+  return Update(step, max_steps, options, GradientValues(sequences, options, value));
 }
 
 StepReport Trainer::RunGradient(std::span<const TrainSequence> sequences, const PassOptions& options,
@@ -234,8 +234,8 @@ StepReport Trainer::RunGradient(std::span<const TrainSequence> sequences, const 
   return report;
 }
 
-StepReport Trainer::Update(int64_t step, int64_t max_steps, StepReport report) {
-  report.learning_rate = LearningRateAt(config_, step, max_steps);
+StepReport Trainer::Update(int64_t step, int64_t max_steps, const PassOptions& options, StepReport report) {
+  report.learning_rate = LearningRateAt(config_, step, max_steps, options.schedule_progress);
   if (!report.finite) return report;
   const double scale = config_.max_grad_norm > 0 && report.grad_norm > config_.max_grad_norm
                            ? config_.max_grad_norm / report.grad_norm

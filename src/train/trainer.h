@@ -37,8 +37,9 @@ struct MicroBatch {
 
 struct PassOptions {
   float inv_temperature = 1.0f;
-  float mtp_weight = 0;     // gradient of the mean-over-targets prediction loss, 0: module not run
-  float balance_alpha = 0;  // weight of the sequence-wise balance loss
+  float mtp_weight = 0;          // gradient of the mean-over-targets prediction loss, 0: module not run
+  float balance_alpha = 0;       // weight of the sequence-wise balance loss
+  double schedule_progress = 0;  // of the learning rate, at least (train/config.h)
 };
 
 struct StepReport {
@@ -100,7 +101,7 @@ class Trainer {
   void RunShards(const Model& model, std::span<const TrainSequence> sequences, const PassOptions& options,
                  bool backward, const Head& head);
   StepReport RunGradient(std::span<const TrainSequence> sequences, const PassOptions& options, const Head& head);
-  StepReport Update(int64_t step, int64_t max_steps, StepReport report);
+  StepReport Update(int64_t step, int64_t max_steps, const PassOptions& options, StepReport report);
   void CollectStats(StepReport* report) const;
 
   Model& model_;

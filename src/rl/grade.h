@@ -1,0 +1,52 @@
+// Rewards of a mix of tasks. For a reply only the terms of its task's kind apply (training facts 4.4); t is a term in
+// [0, 1], w its weight in the settings:
+//   pick, code  accuracy w + format w + language w
+//   general     accuracy w
+//   helpful     sigmoid(s) w, s the helpfulness model's score of prompt and final summary; + language w, thinking
+//   replies harmless    sigmoid(s) w, s the safety model's score of prompt and whole reply; + language w, thinking
+//   replies
+// The models read the tokens they are trained on (train/reward_model.h): the prompt's, then the reply's as sampled, or
+// the summary's (world/task.h) and <|end|>. A helpful reply without a summary or cut off before its end gets 0: there
+// is nothing that could be sent to a user. A score is a log-odds (of being preferred to a reply of score 0; of being
+// safe), so its sigmoid bounds the reward as a probability does. overlong   - added to every kind where overlong_buffer
+// is set (reward/rewards.h)
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/threads.h"
+#include "model/model.h"
+#include "rl/batch.h"
+#include "rl/config.h"
+#include "text/tokenizer.h"
+
+namespace r1 {
+
+class Grader {
+ public:
+  // helpful and harmless are models with a scalar head, needed where the mix has that kind, else they may be null. They
+  // and the tokenizer must outlive the grader.
+  static Result<Grader> Make(const RlConfig& config, int64_t overlong_buffer, const std::vector<TaskShare>& mix,
+                             const Tokenizer& tokenizer, const Model* helpful, const Model* harmless);
+  // Fills facts, reward and think_tokens of replies to problems[reply.prompt]; text and tokens must be there.
+  void Grade(std::span<const TaskProblem> problems, std::span<Rollout> rollouts, ThreadPool& pool) const;
+
+ private:
+  Grader(const RlConfig& config, int64_t overlong_buffer, const Tokenizer& tokenizer)
+      : config_(config), overlong_buffer_(overlong_buffer), tokenizer_(&tokenizer) {}
+  void GradeByRules(const TaskProblem& problem, Rollout* r) const;
+  void GradeByModel(TaskKind kind, std::span<const TaskProblem> problems, std::span<Rollout> rollouts,
+                    ThreadPool& pool) const;
+  std::vector<int32_t> ModelText(TaskKind kind, const Rollout& r) const;
+
+  RlConfig config_;
+  int64_t overlong_buffer_;
+  const Tokenizer* tokenizer_;
+  const Model* models_[kTaskKinds] = {};
+  std::vector<RewardSet> rules_;  // of pick, code and general as far as the mix has them
+  int rule_of_kind_[kTaskKinds] = {-1, -1, -1, -1, -1};
+};
+
+}  // namespace r1
