@@ -15,7 +15,8 @@ namespace {
 constexpr int64_t kMaxRecipeBytes = int64_t{1} << 20;
 constexpr int64_t kWorldPositions = 131;  // the world's longest document: a search of ten tries
 constexpr int64_t kPromptPositions = 16;  // and its longest prompt
-constexpr const char* kNotShaping[] = {"save_steps", "save_total_limit", "log_completions_steps", "slots"};
+constexpr const char* kNotShaping[] = {"save_steps", "save_total_limit", "log_completions_steps", "eval_steps",
+                                       "slots"};
 
 Error Bad(const std::string& where, const std::string& what) { return Error{ErrorCode::kUsage, where + ": " + what}; }
 
