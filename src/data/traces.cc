@@ -4,9 +4,9 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "base/files.h"
 #include "base/json.h"
 #include "base/quote.h"
+#include "data/jsonl.h"
 #include "world/words.h"
 
 namespace r1 {
@@ -14,8 +14,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int64_t kMaxFileBytes = int64_t{4} << 30;
-constexpr size_t kMaxLineBytes = size_t{64} << 20;
 constexpr std::string_view kSpace = " \t\r\n";
 
 Error Bad(const std::string& where, const std::string& what) { return {ErrorCode::kBadInput, where + ": " + what}; }
@@ -79,12 +77,8 @@ Status ReadMessages(const Json& messages, const std::string& where, Trace* trace
   return {};
 }
 
-Result<Trace> ParseLine(std::string_view text, int64_t line, std::string_view source) {
-  const std::string where = std::string(source) + " line " + std::to_string(line);
-  R1_ASSIGN(const Json object, ParseJson(text, where));
-  if (!object.is_object()) return Bad(where, "a JSON object is wanted, like {\"messages\": [...]}");
+Result<Trace> ReadTrace(const Json& object, const std::string& where) {
   Trace trace;
-  trace.line = line;
   if (object.contains("messages")) {
     R1_TRY(ReadMessages(object["messages"], where, &trace));
   } else {
@@ -118,28 +112,19 @@ bool SplitThinkTags(std::string_view text, std::string* thinking, std::string* c
 }
 
 Result<std::vector<Trace>> ParseTraces(std::string_view jsonl, std::string_view where) {
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  if (jsonl.starts_with(kByteOrderMark)) jsonl.remove_prefix(kByteOrderMark.size());
   std::vector<Trace> traces;
-  int64_t line = 0;
-  for (size_t begin = 0; begin < jsonl.size();) {
-    const size_t end = std::min(jsonl.find('\n', begin), jsonl.size());
-    const std::string_view text = jsonl.substr(begin, end - begin);
-    begin = end + 1;
-    ++line;
-    if (text.find_first_not_of(kSpace) == std::string_view::npos) continue;
-    if (text.size() > kMaxLineBytes)
-      return Bad(std::string(where) + " line " + std::to_string(line), "longer than 64 MiB");
-    R1_ASSIGN(Trace trace, ParseLine(text, line, where));
+  R1_TRY(ForEachJsonLine(jsonl, where, [&](const Json& object, int64_t line, const std::string& at) -> Status {
+    R1_ASSIGN(Trace trace, ReadTrace(object, at));
+    trace.line = line;
     traces.push_back(std::move(trace));
-  }
+    return {};
+  }));
   if (traces.empty()) return Bad(std::string(where), "no traces in it");
   return traces;
 }
 
 Result<std::vector<Trace>> LoadTraces(const std::string& path) {
-  if (path.ends_with(".gz")) return Bad(Quote(path), "compressed files are not read; unpack it with gunzip first");
-  R1_ASSIGN(const std::string text, ReadFile(path, kMaxFileBytes));
+  R1_ASSIGN(const std::string text, ReadJsonl(path));
   return ParseTraces(text, path);
 }
 

@@ -30,17 +30,18 @@ std::string Collapsed(std::string_view text) {
   return result;
 }
 
+bool WrittenInTries(const Sample& sample) {
+  return sample.problem.has_value() &&
+         (sample.problem->kind == TaskKind::kPick || sample.problem->kind == TaskKind::kCode);
+}
+
 bool CheckedByWorld(const Sample& sample) {
-  if (!sample.problem.has_value()) return false;
-  const TaskKind kind = sample.problem->kind;
-  return kind == TaskKind::kPick || kind == TaskKind::kCode || kind == TaskKind::kGeneral;
+  return WrittenInTries(sample) || (sample.problem.has_value() && sample.problem->kind == TaskKind::kGeneral);
 }
 
 // Thinking and answer in their tags where the task trains that form; elsewhere the regular form is enough.
 bool InWantedForm(const Sample& sample, const ReplyText& text, const std::string& reply) {
-  if (!sample.problem.has_value()) return text.regular;
-  const TaskKind kind = sample.problem->kind;
-  if (kind != TaskKind::kPick && kind != TaskKind::kCode) return text.regular;
+  if (!WrittenInTries(sample)) return text.regular;
   return AnalyzeTaskReply(*sample.problem, reply).well_formed;
 }
 
@@ -102,8 +103,7 @@ Filtered FilterSample(const Sample& sample, const FilterConfig& config, bool jud
   if (config.keep_correct && result.check == Check::kUnknown && !judged) return drop(Drop::kUnchecked);
 
   std::string reply = sample.reply;
-  if (config.rewrite == "language" && result.text.has_thinking) {
-    if (!sample.problem.has_value()) return drop(Drop::kRewrite);
+  if (config.rewrite == "language" && result.text.has_thinking && WrittenInTries(sample)) {
     const std::optional<std::string> rewritten = RewriteThinking(*sample.problem, reply);
     if (!rewritten.has_value()) return drop(Drop::kRewrite);
     result.rewritten = *rewritten != reply;

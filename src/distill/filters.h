@@ -60,9 +60,8 @@ struct FilterConfig {
     v("max_repetition", max_repetition, "largest share of repeated n-grams of words in the thinking; 1: any");
     v("repetition_ngram", repetition_ngram, "words of those n-grams");
     v("rewrite", rewrite,
-      "none|language: put the thinking into the prompt's language word for word and drop tries with a wrong sum, "
-      "before "
-      "the other filters");
+      "none|language: put the thinking on pick and code problems into the prompt's language word for word and drop "
+      "tries with a wrong sum, before the other filters");
   }
 };
 Status ValidateFilterConfig(const FilterConfig& config, const std::string& where);

@@ -6,7 +6,7 @@
 
 #include "base/files.h"
 #include "base/json.h"
-#include "distill/reply_text.h"
+#include "data/chat.h"
 #include "infer/rollout.h"
 #include "model/io.h"
 #include "text/tokenizer.h"
@@ -40,7 +40,8 @@ class LocalJudge {
     std::vector<RolloutRequest> requests;
     std::vector<size_t> asked;  // a question that is too long for the model stays failed
     for (size_t i = 0; i < questions.size(); ++i) {
-      RolloutRequest request{UserPromptTokens(tokenizer_, ModelQuestion(questions[i])), static_cast<uint32_t>(i), 1};
+      R1_ASSIGN(std::vector<int32_t> prompt, ChatPrompt(tokenizer_, ModelQuestion(questions[i]), "judge"));
+      RolloutRequest request{std::move(prompt), static_cast<uint32_t>(i), 1};
       const int64_t room = model_.config().max_position_embeddings - max_tokens_;
       if (static_cast<int64_t>(request.prompt.size()) > room) continue;
       requests.push_back(std::move(request));

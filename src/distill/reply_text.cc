@@ -86,21 +86,6 @@ std::string FinalAnswer(std::string_view content) {
   return std::string(Trimmed(content));
 }
 
-std::vector<int32_t> UserPromptTokens(const Tokenizer& tokenizer, std::string_view question) {
-  std::vector<int32_t> tokens;
-  const auto marker = [&](std::string_view name) {
-    if (const int32_t id = tokenizer.IdOf(name); id >= 0) tokens.push_back(id);
-  };
-  marker(kBeginMarker);
-  marker(kUserMarker);
-  // Every word of the world's texts has one space before it, the first one too.
-  const std::string content = question.starts_with(' ') ? std::string(question) : " " + std::string(question);
-  const std::vector<int32_t> inner = tokenizer.EncodeContent(content);
-  tokens.insert(tokens.end(), inner.begin(), inner.end());
-  marker(kAssistantMarker);
-  return tokens;
-}
-
 std::string MessagesLine(std::string_view question, const ReplyText& reply, std::string_view task,
                          std::string_view source, int64_t tokens) {
   using Json = nlohmann::ordered_json;

@@ -7,9 +7,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
-
-#include "text/tokenizer.h"
 
 namespace r1 {
 
@@ -26,10 +23,6 @@ std::string JoinReplyText(std::string_view thinking, std::string_view content);
 
 // The words of the last <answer>…</answer> of a content, else of its last \boxed{…}, else all of it; trimmed.
 std::string FinalAnswer(std::string_view content);
-
-// Tokens of a user's words between the markers the model knows (begin, user … assistant); nothing in them becomes a
-// marker. Of a question of the world they are the tokens of its prompt.
-std::vector<int32_t> UserPromptTokens(const Tokenizer& tokenizer, std::string_view question);
 
 // One line of a data set for supervised training, without its line end:
 //   {"messages":[{"role":"user","content":…},{"role":"assistant","reasoning_content":…,"content":…}],

@@ -7,10 +7,10 @@
 
 #include "base/files.h"
 #include "base/quote.h"
+#include "data/chat.h"
 #include "data/problem_set.h"
 #include "data/traces.h"
 #include "distill/pipeline.h"
-#include "distill/reply_text.h"
 #include "infer/rollout.h"
 #include "world/corpus.h"
 #include "world/words.h"
@@ -148,7 +148,9 @@ Status RunSample(const Model& model, const Tokenizer& tokenizer, const SampleCon
     std::vector<RolloutRequest> requests;
     for (size_t i = 0; i < asked.size(); ++i) {
       const auto key = static_cast<uint32_t>(config.first_problem + first + static_cast<int64_t>(i));
-      requests.push_back({UserPromptTokens(tokenizer, asked[i].question), key, config.num_generations});
+      R1_ASSIGN(std::vector<int32_t> prompt,
+                ChatPrompt(tokenizer, asked[i].question, "problem " + std::to_string(first + static_cast<int64_t>(i))));
+      requests.push_back({std::move(prompt), key, config.num_generations});
     }
     RolloutOptions options;
     options.sampling.temperature = config.temperature;
