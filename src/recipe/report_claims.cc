@@ -38,7 +38,8 @@ constexpr Claim kClaims[] = {
     {"… but makes replies readable: fewer mix languages", "readable by construction; no number given", "zero", "dev1",
      "mixed", "mixed replies", Direction::kDown},
     {"… and more helpful", "AlpacaEval 2.0: 24.7 → 50.1", "zero", "dev1", "helpful", "helpful", Direction::kUp},
-    {"The first RL stage lifts reasoning", "AIME 2024: 59.0 → 74.0", "dev1", "dev2", "pass@1", "pass@1", Direction::kUp},
+    {"The first RL stage lifts reasoning", "AIME 2024: 59.0 → 74.0", "dev1", "dev2", "pass@1", "pass@1",
+     Direction::kUp},
     {"The first RL stage lifts code", "LiveCodeBench: 57.5 → 63.5", "dev1", "dev2", "code@1", "code@1", Direction::kUp},
     {"The language reward keeps to one language", "consistency stays with it, falls without it", "dev2_nolang", "dev2",
      "mixed", "mixed replies", Direction::kDown},
@@ -46,9 +47,10 @@ constexpr Claim kClaims[] = {
      "pass@1", Direction::kEqual},
     {"The language reward costs a little code", "code slightly worse (7B ablation)", "dev2_nolang", "dev2", "code@1",
      "code@1", Direction::kDown},
-    {"Tuning the base anew on the model's own best replies loses no reasoning", "AIME 2024: 74.0 → 78.1", "dev2", "dev3",
-     "pass@1", "pass@1", Direction::kUp},
-    {"… and makes it more helpful", "AlpacaEval 2.0: 55.8 → 62.1", "dev2", "dev3", "helpful", "helpful", Direction::kUp},
+    {"Tuning the base anew on the model's own best replies loses no reasoning", "AIME 2024: 74.0 → 78.1", "dev2",
+     "dev3", "pass@1", "pass@1", Direction::kUp},
+    {"… and makes it more helpful", "AlpacaEval 2.0: 55.8 → 62.1", "dev2", "dev3", "helpful", "helpful",
+     Direction::kUp},
     {"The last stage makes it helpful", "AlpacaEval 2.0: 62.1 → 87.6", "dev3", "r1", "helpful", "helpful",
      Direction::kUp},
     {"The last stage does not cost reasoning", "AIME 2024: 78.1 → 79.8", "dev3", "r1", "pass@1", "pass@1",
@@ -73,8 +75,8 @@ const char* Arrow(Direction direction) {
 
 std::string Row(const std::string& text, const char* arrow, const std::string& paper, const std::string& ours,
                 Verdict verdict) {
-  return "<tr><th>" + text + "</th><td class=\"paper wrap\"><b>" + arrow + "</b> " + paper + "</td><td>" +
-         ours + "</td><td><span class=\"chip " + Css(verdict) + "\">" + VerdictText(verdict) + "</span></td></tr>";
+  return "<tr><th>" + text + "</th><td class=\"paper wrap\"><b>" + arrow + "</b> " + paper + "</td><td>" + ours +
+         "</td><td><span class=\"chip " + Css(verdict) + "\">" + VerdictText(verdict) + "</span></td></tr>";
 }
 
 // "pass@1: 61.2 → 58.4 %" and under it the change with its error.
@@ -104,7 +106,8 @@ std::string FurtherRows(const RunGroup& group) {
     Hacking worst;
     for (const char* metric : {"eval/pass@1", "eval/code@1", "eval/helpful"}) {
       const Hacking h = HackingOf(*log, "rewards/helpful/mean", metric);
-      const bool larger = h.known && (!worst.known || h.held_out_from - h.held_out_to > worst.held_out_from - worst.held_out_to);
+      const bool larger =
+          h.known && (!worst.known || h.held_out_from - h.held_out_to > worst.held_out_from - worst.held_out_to);
       if (larger) worst = h;
     }
     if (!worst.known) continue;
@@ -135,9 +138,12 @@ std::string GroupClaims(const RunGroup& group) {
   return "<div class=\"scroll\"><table class=\"results left claims\"><thead><tr><th>claim</th><th>the "
          "paper</th><th>ours</th><th>direction</th></tr></thead><tbody>" +
          rows +
-         "</tbody></table></div><p class=\"dim\">Only directions are compared: the tasks and the size of the models differ. "
-         "Within noise: the change is less than two standard errors. Where an evaluation gives no error, its upper bound "
-         "√(p(1−p)/problems) is used for shares; where there is none at all, the sign decides. “=” follows if the change is not "
+         "</tbody></table></div><p class=\"dim\">Only directions are compared: the tasks and the size of the models "
+         "differ. "
+         "Within noise: the change is less than two standard errors. Where an evaluation gives no error, its upper "
+         "bound "
+         "√(p(1−p)/problems) is used for shares; where there is none at all, the sign decides. “=” follows if the "
+         "change is not "
          "significant and could have been seen from 5 points on.</p>";
 }
 

@@ -69,10 +69,27 @@ Status ReadEval(const json& stage, const std::string& where, RunData* run) {
   for (const auto& [key, value] : values->items()) {
     if (value.is_number()) eval.values[key] = value.get<double>();
   }
-  for (const char* share : {"pass@1", "cons@16", "cons@64", "pass@16", "format", "truncated", "reflection", "mixed",
-                            "language", "think_share", "think_accuracy", "first_try_right", "sums_right", "general",
-                            "verifier_yes_given_wrong", "verifier_yes_given_right", "code@1", "helpful", "safe",
-                            "over_refusal", "direct_pass@1"}) {
+  for (const char* share : {"pass@1",
+                            "cons@16",
+                            "cons@64",
+                            "pass@16",
+                            "format",
+                            "truncated",
+                            "reflection",
+                            "mixed",
+                            "language",
+                            "think_share",
+                            "think_accuracy",
+                            "first_try_right",
+                            "sums_right",
+                            "general",
+                            "verifier_yes_given_wrong",
+                            "verifier_yes_given_right",
+                            "code@1",
+                            "helpful",
+                            "safe",
+                            "over_refusal",
+                            "direct_pass@1"}) {
     const double value = eval.Get(share);
     if (!std::isnan(value) && (value < 0 || value > 1)) {
       return Malformed(where,

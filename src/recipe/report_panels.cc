@@ -160,13 +160,13 @@ const std::vector<Panel>& LossPanels() {
       {.title = "Reward models: loss",
        .caption = "Of pairs (−log σ of the difference of scores) or of labels (binary cross-entropy).",
        .y_label = "nats",
-       .metrics = {{"loss", "training loss"}, {"eval/loss", "held out", CurveKind::kPoints}}},
+       .metrics = {{"loss", "training loss"}}},
       {.title = "Reward models: accuracy",
        .caption = "Share of training pairs in the right order, or of labels met.",
        .y_label = "right, %",
        .unit = AxisUnit::kPercent,
        .y_max = 1,
-       .metrics = {{"accuracy", "training batch"}, {"eval/accuracy", "held out", CurveKind::kPoints}}},
+       .metrics = {{"rewards/accuracies", "training batch"}}},
   };
   return *panels;
 }
