@@ -124,7 +124,8 @@ Status ValidateInputs(const RecipeStage& stage, const Kind& kind, const std::set
   if (in.reasoning != 1.0 && stage.kind != "pretrain") return Bad(at, "'reasoning' belongs to stages of kind pretrain");
   if (!(in.reasoning >= 0 && in.reasoning <= 1)) return Bad(at, "reasoning must be in 0 .. 1");
   if (!in.preset.empty()) R1_TRY(ModelPreset(in.preset));
-  if (!kind.takes_model && !in.model.empty()) return Bad(at, "a pretrain stage starts from random weights and takes no 'model'");
+  if (!kind.takes_model && !in.model.empty())
+    return Bad(at, "a pretrain stage starts from random weights and takes no 'model'");
   for (const std::string* model : {&in.model, &in.helpful, &in.harmless, &in.teacher}) {
     if (model == &in.model ? !kind.takes_model : model->empty()) continue;
     if (!models.contains(*model) && !IsDir(*model))
@@ -197,8 +198,10 @@ FieldList RecipeFields(Recipe& recipe) {
   list.push_back({"seed", &recipe.seed, "seed of everything random"});
   list.push_back({"model.preset", &recipe.preset, "model preset that the other model settings start from"});
   for (Field& f : CollectFields(recipe.model)) list.push_back({"model." + f.name, f.value, f.help});
-  list.push_back({"corpus.name", &recipe.corpus, "documents of pretraining: pick, or wide (programs, open requests too)"});
-  list.push_back({"curve.problems", &recipe.curve_problems, "problems of the evaluation inside RL stages (eval_steps)"});
+  list.push_back(
+      {"corpus.name", &recipe.corpus, "documents of pretraining: pick, or wide (programs, open requests too)"});
+  list.push_back(
+      {"curve.problems", &recipe.curve_problems, "problems of the evaluation inside RL stages (eval_steps)"});
   list.push_back({"curve.samples", &recipe.curve_samples, "replies a problem of that evaluation"});
   list.push_back({"tokenizer.documents", &recipe.tokenizer_documents, "corpus documents the tokenizer is trained on"});
   for (const auto& stage : recipe.stages) {

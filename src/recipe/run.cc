@@ -173,8 +173,7 @@ class Runner {
     std::optional<std::string> found;
     std::string from;
     for (const auto& stage : recipe_.stages) {
-      for (const std::string& model :
-           {stage->in.model, stage->in.helpful, stage->in.harmless, stage->in.teacher}) {
+      for (const std::string& model : {stage->in.model, stage->in.helpful, stage->in.harmless, stage->in.teacher}) {
         if (model.empty() || recipe_.Find(model) != nullptr) continue;
         R1_ASSIGN(const std::string folder, ResolveModelFolder(model));
         R1_ASSIGN(std::string text, ReadFile(JoinPath(folder, "tokenizer.json"), kMaxTokenizerBytes));
@@ -198,16 +197,16 @@ class Runner {
       R1_TRY(WriteFileAtomic(path, *outside));
       tokenizer_.emplace(std::move(given));
     } else {
-      R1_ASSIGN(Tokenizer trained,
-                TrainTokenizer(Seed(), static_cast<uint64_t>(recipe_.tokenizer_documents), odds_));
+      R1_ASSIGN(Tokenizer trained, TrainTokenizer(Seed(), static_cast<uint64_t>(recipe_.tokenizer_documents), odds_));
       R1_TRY(WriteFileAtomic(path, trained.ToJson()));
       tokenizer_.emplace(std::move(trained));
     }
     if (outside.has_value()) {
       R1_ASSIGN(const std::string there, ReadFile(path, kMaxTokenizerBytes));
       if (there != *outside)
-        return Error{ErrorCode::kRefused, path + " is not the tokenizer of the model that this run starts from; give "
-                                                 "another --output-dir"};
+        return Error{ErrorCode::kRefused, path +
+                                              " is not the tokenizer of the model that this run starts from; give "
+                                              "another --output-dir"};
     }
     if (recipe_.model.vocab_size == 0) {
       model_vocab_ = kernels::RoundUp(tokenizer_->size(), kVocabMultiple);
@@ -223,8 +222,7 @@ class Runner {
   // The model of a stage's input, resolved; its hash goes into the lineage and into *shaping.
   Result<std::string> InputModel(const std::string& name, const char* role, Json* entry, std::string* shaping) {
     if (name.empty()) return std::string();
-    R1_ASSIGN(const std::string folder,
-              ResolveModelFolder(recipe_.Find(name) != nullptr ? StageFolder(name) : name));
+    R1_ASSIGN(const std::string folder, ResolveModelFolder(recipe_.Find(name) != nullptr ? StageFolder(name) : name));
     R1_ASSIGN(const std::string hash, Sha256OfFile(JoinPath(folder, "model.safetensors")));
     (*entry)[role] = name;
     (*entry)[std::string(role) + "_sha256"] = hash;
@@ -238,9 +236,9 @@ class Runner {
     if (writer == nullptr) return name;
     const auto* rm = std::get_if<RewardModelConfig>(&reader.settings);
     const bool pairs = writer->kind == "preferences";
-    return JoinPath(StageFolder(name), !pairs                                ? "samples.jsonl"
+    return JoinPath(StageFolder(name), !pairs                                  ? "samples.jsonl"
                                        : rm != nullptr && rm->kind == "safety" ? "safety.jsonl"
-                                                                              : "pairs.jsonl");
+                                                                               : "pairs.jsonl");
   }
 
   Result<Job> Prepare(RecipeStage& stage, Json* entry) {
@@ -308,8 +306,8 @@ class Runner {
       R1_ASSIGN(Model loaded, LoadModel(job.teacher, false, pool_));
       teacher.emplace(std::move(loaded));
     }
-    return RunSft(model, *tokenizer_, std::move(documents), config, Seed(), job.folder, job.hash, pool_,
-                  job.stage.name, teacher.has_value() ? &*teacher : nullptr);
+    return RunSft(model, *tokenizer_, std::move(documents), config, Seed(), job.folder, job.hash, pool_, job.stage.name,
+                  teacher.has_value() ? &*teacher : nullptr);
   }
 
   Status Rl(const Job& job, const RlConfig& config) {
@@ -406,8 +404,10 @@ class Runner {
     Json line;
     line["name"] = stage.name;
     line["kind"] = stage.kind;
-    for (const auto& [role, name] : {std::pair{"model", &stage.in.model}, {"helpful", &stage.in.helpful},
-                                     {"harmless", &stage.in.harmless}, {"teacher", &stage.in.teacher}}) {
+    for (const auto& [role, name] : {std::pair{"model", &stage.in.model},
+                                     {"helpful", &stage.in.helpful},
+                                     {"harmless", &stage.in.harmless},
+                                     {"teacher", &stage.in.teacher}}) {
       if (!name->empty()) line[role] = *name;
     }
     if (stage.kind == "pretrain") {
