@@ -11,7 +11,8 @@ R1 = build/release/r1
 CONFIGURE = cmake -S . -G Ninja -DCMAKE_BUILD_TYPE=Release
 
 .DEFAULT_GOAL := build
-.PHONY: build demo demo-r1 check test test-fast test-asan test-clang bench fuzz format tidy install clean campaign-kill campaign-seeds
+.PHONY: build demo demo-r1 check test test-fast test-asan test-clang bench fuzz format tidy install clean campaign-kill campaign-seeds \
+	campaign-r1 campaign-compare-rl campaign-base-quality
 
 build:  ## the program alone, without tests: build/release/r1
 	@$(CONFIGURE) -B build/release -DR1_TESTS=OFF -DR1_EXAMPLES=OFF -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
@@ -20,9 +21,8 @@ build:  ## the program alone, without tests: build/release/r1
 demo: build  ## from random weights to a model that thinks, on the built-in world
 	$(R1) run $(RECIPE) --output-dir $(RUN) --seed $(SEED)
 
-demo-r1:
-	@echo "make demo-r1: the four-stage R1 pipeline is not built yet; it comes with the next release. 'make demo' runs R1-Zero." >&2
-	@exit 69
+demo-r1: build  ## the whole R1 pipeline: four stages, reward models, distillation into students
+	$(R1) run recipes/mini-r1.toml --output-dir $(RUN)-r1 --seed $(SEED)
 
 check:  ## the rules that need no compiler, in seconds
 	@tools/check_layers.sh && tools/check_size.sh && tools/check_style.sh
@@ -63,6 +63,15 @@ campaign-kill: build  ## kills a training run RUNS times at random moments; the 
 
 campaign-seeds: build  ## the whole recipe under several seeds and one report over all
 	tools/campaign_seeds.sh $(R1) $(RECIPE)
+
+campaign-r1: build  ## the R1 pipeline under several seeds and one report over all
+	tools/campaign_seeds.sh $(R1) recipes/mini-r1.toml
+
+campaign-compare-rl: build  ## every RL algorithm from one base with equal token budgets, several seeds
+	tools/campaign_seeds.sh $(R1) recipes/compare-rl.toml
+
+campaign-base-quality: build  ## RL from bases that have seen no, little and much reasoning, at three sizes
+	$(R1) run recipes/base-quality.toml --output-dir runs/base-quality --seed $(SEED)
 
 clean:
 	rm -rf build

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "eval/task_eval.h"
 #include "infer/rollout.h"
 #include "world/corpus.h"
 #include "world/pick.h"
@@ -19,6 +20,7 @@ namespace r1 {
 namespace {
 
 constexpr uint32_t kGeneralStep = 1;  // the general tasks draw from other counters than the problems
+constexpr uint32_t kCodeStep = 2, kDirectStep = 5;
 constexpr int kBootstrapRounds = 2000;
 
 RolloutOptions Options(const Tokenizer& tokenizer, const EvalConfig& config, const Model& model, uint64_t seed) {
@@ -50,6 +52,41 @@ double MeanYes(const Model& model, const Tokenizer& tokenizer, int64_t probes, b
   return sum / static_cast<double>(probes);
 }
 
+// The measurements of task_eval.h that the config asks for.
+Status MeasureWideWorld(RolloutEngine& engine, const Model& model, const Tokenizer& tokenizer, const EvalConfig& config,
+                        uint64_t seed, EvalResult* e) {
+  TaskEvalConfig task;
+  task.temperature = config.temperature;
+  task.top_p = config.top_p;
+  task.max_completion_length = config.max_completion_length;
+  task.seed = seed;
+  if (config.code_problems > 0) {
+    task.samples = config.samples;
+    task.step = kCodeStep;
+    R1_ASSIGN(const TaskResult code,
+              EvaluateTask(engine, model, tokenizer, TaskKind::kCode, config.code_problems, task));
+    e->code1 = code.pass1;
+    e->code_mean_tokens = code.mean_tokens;
+  }
+  if (config.direct_samples > 0) {
+    task.samples = config.direct_samples;
+    task.step = kDirectStep;
+    task.direct = true;
+    R1_ASSIGN(const TaskResult direct, EvaluateTask(engine, model, tokenizer, TaskKind::kPick, config.problems, task));
+    e->direct1 = direct.pass1;
+    e->direct_mean_tokens = direct.mean_tokens;
+    task.direct = false;
+  }
+  if (config.open_requests > 0) {
+    task.step = 0;
+    R1_ASSIGN(const OpenResult open, EvaluateOpen(engine, model, tokenizer, config.open_requests, task));
+    e->helpful = open.helpful;
+    e->safe = open.safe;
+    e->over_refusal = open.over_refusal;
+  }
+  return {};
+}
+
 }  // namespace
 
 Status ValidateEvalConfig(const EvalConfig& c, const std::string& where) {
@@ -59,7 +96,9 @@ Status ValidateEvalConfig(const EvalConfig& c, const std::string& where) {
     return fail("problems must be in 1 .. " + std::to_string(HeldOutCount()) + " (the held-out list)");
   if (c.samples < 1 || c.samples > 4096) return fail("samples must be in 1 .. 4096");
   if (c.max_completion_length < 1) return fail("max_completion_length must be at least 1");
-  if (c.general_problems < 0 || c.verifier_probes < 0 || c.traces < 0) return fail("counts must not be negative");
+  if (c.general_problems < 0 || c.verifier_probes < 0 || c.traces < 0 || c.code_problems < 0 || c.open_requests < 0 ||
+      c.direct_samples < 0)
+    return fail("counts must not be negative");
   return {};
 }
 
@@ -146,6 +185,7 @@ Result<EvalResult> EvaluateWorld(const Model& model, const Tokenizer& tokenizer,
     e.verifier_yes_given_wrong = MeanYes(model, tokenizer, config.verifier_probes, false, pool);
     e.verifier_yes_given_right = MeanYes(model, tokenizer, config.verifier_probes, true, pool);
   }
+  R1_TRY(MeasureWideWorld(engine, model, tokenizer, config, seed, &e));
   e.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   return Result<EvalResult>(std::move(e));
 }
@@ -178,6 +218,18 @@ nlohmann::ordered_json EvalToJson(const EvalResult& e) {
   j["first_try_right"] = e.first_try_right;
   j["sums_right"] = e.sums_right;
   if (e.general >= 0) j["general"] = e.general;
+  const auto put = [&](const char* name, const Estimate& estimate) {
+    if (estimate.problems == 0) return;
+    j[name] = estimate.value;
+    j[std::string(name) + "_stderr"] = estimate.standard_error;
+  };
+  put("code@1", e.code1);
+  if (e.code1.problems > 0) j["code_mean_tokens"] = e.code_mean_tokens;
+  put("direct_pass@1", e.direct1);
+  if (e.direct1.problems > 0) j["direct_mean_tokens"] = e.direct_mean_tokens;
+  put("helpful", e.helpful);
+  put("safe", e.safe);
+  put("over_refusal", e.over_refusal);
   if (e.verifier_yes_given_wrong >= 0) {
     j["verifier_yes_given_wrong"] = e.verifier_yes_given_wrong;
     j["verifier_yes_given_right"] = e.verifier_yes_given_right;
@@ -199,6 +251,16 @@ std::string EvalText(const EvalResult& e) {
       "%\n",
       100 * e.think_share, 100 * e.think_accuracy, 100 * e.first_try_right, 100 * e.sums_right);
   if (e.general >= 0) text += fmt::format("general tasks {:.1f} %\n", 100 * e.general);
+  if (e.code1.problems > 0)
+    text += fmt::format("programs {:.1f} ± {:.1f} %, {:.1f} tokens\n", 100 * e.code1.value,
+                        100 * e.code1.standard_error, e.code_mean_tokens);
+  if (e.direct1.problems > 0)
+    text += fmt::format("without thinking: pass@1 {:.1f} ± {:.1f} %, {:.1f} tokens\n", 100 * e.direct1.value,
+                        100 * e.direct1.standard_error, e.direct_mean_tokens);
+  if (e.helpful.problems > 0)
+    text += fmt::format("helpful {:.1f} ± {:.1f} %, safe {:.1f} ± {:.1f} %, over-refusal {:.1f} %\n",
+                        100 * e.helpful.value, 100 * e.helpful.standard_error, 100 * e.safe.value,
+                        100 * e.safe.standard_error, 100 * e.over_refusal.value);
   if (e.verifier_yes_given_wrong >= 0)
     text += fmt::format("verifier: P(yes | wrong sum) {:.2f} %, P(yes | right sum) {:.2f} %\n",
                         100 * e.verifier_yes_given_wrong, 100 * e.verifier_yes_given_right);

@@ -24,6 +24,9 @@ struct EvalConfig {
   int64_t max_completion_length = 150;
   int64_t general_problems = 500;
   int64_t verifier_probes = 400;
+  int64_t code_problems = 0;
+  int64_t open_requests = 0;
+  int64_t direct_samples = 0;
   int64_t traces = 40;
 
   template <class V>
@@ -35,6 +38,9 @@ struct EvalConfig {
     v("max_completion_length", max_completion_length, "longest reply, tokens");
     v("general_problems", general_problems, "questions of the general tasks, one reply each; 0: none");
     v("verifier_probes", verifier_probes, "probes of each kind of the model's own verdicts; 0: none");
+    v("code_problems", code_problems, "held-out program problems of the wide world; 0: none");
+    v("open_requests", open_requests, "open and harmful requests of the wide world, one reply each; 0: none");
+    v("direct_samples", direct_samples, "replies a problem without thinking, the answer tag prefilled; 0: none");
     v("traces", traces, "problems whose first reply is kept in traces.jsonl");
   }
 };
@@ -60,6 +66,8 @@ struct EvalResult {
   double sums_right = 0;       // written sums that are right
   double general = -1;         // share right; -1: not measured
   double verifier_yes_given_wrong = -1, verifier_yes_given_right = -1;
+  Estimate code1, helpful, safe, over_refusal, direct1;  // problems 0: not measured
+  double code_mean_tokens = 0, direct_mean_tokens = 0;
   double seconds = 0;
   std::vector<EvalTrace> traces;
 };

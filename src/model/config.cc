@@ -63,6 +63,8 @@ struct Preset {
 std::vector<Preset> Presets() {
   return {{"mini-v3", MiniV3()},
           {"mini-dense", Dense(128, 4, 4, 384, 0)},
+          {"student-64", Dense(64, 4, 4, 192, 0)},
+          {"student-32", Dense(32, 4, 2, 96, 0)},
           {"mini", Dense(128, 4, 4, 512, 512)},
           {"A", Dense(256, 6, 4, 1024, 4096)},
           {"tiny", Tiny()},

@@ -89,7 +89,8 @@ struct ModelConfig {
 // Every impossible size is an error that names the field. where: the file or flag the values came from.
 Status ValidateModelConfig(const ModelConfig& config, const std::string& where);
 
-// Named presets: mini-v3, mini-dense (equal size, for comparison), mini and A (benchmark shapes of docs), tiny (tests).
+// Named presets: mini-v3, mini-dense (equal size, for comparison), student-64 and student-32 (a quarter and a tenth of
+// it, for distillation), mini and A (benchmark shapes of docs), tiny (tests).
 Result<ModelConfig> ModelPreset(const std::string& name);
 std::vector<std::string> ModelPresetNames();
 

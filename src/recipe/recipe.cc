@@ -7,6 +7,7 @@
 #include "base/config.h"
 #include "base/files.h"
 #include "base/toml.h"
+#include "world/corpus.h"
 
 namespace r1 {
 
@@ -20,9 +21,55 @@ constexpr const char* kNotShaping[] = {"save_steps", "save_total_limit", "log_co
 
 Error Bad(const std::string& where, const std::string& what) { return Error{ErrorCode::kUsage, where + ": " + what}; }
 
+constexpr const char* kTables[] = {"model", "corpus", "tokenizer", "curve"};
+
+// A kind of stage: whether it has a model, needs data, makes a model, and its settings with their defaults.
+struct Kind {
+  const char* name;
+  bool takes_model, takes_data, makes_model;
+  decltype(RecipeStage::settings) (*settings)();
+};
+template <class Config>
+decltype(RecipeStage::settings) Default() {
+  return Config();
+}
+constexpr Kind kKinds[] = {
+    {"pretrain", false, false, true, Default<PretrainConfig>},
+    {"sft", true, true, true, Default<SftConfig>},
+    {"rl", true, false, true, Default<RlConfig>},
+    {"sample", true, false, false, Default<SampleConfig>},
+    {"preferences", true, false, false, Default<PreferencesConfig>},
+    {"rm", true, true, true, Default<RewardModelConfig>},
+    {"eval", true, false, false, Default<EvalConfig>},
+};
+
+const Kind* FindKind(const std::string& name) {
+  for (const Kind& kind : kKinds) {
+    if (name == kind.name) return &kind;
+  }
+  return nullptr;
+}
+
+Error UnknownKind(const std::string& at, const std::string& name) {
+  std::vector<std::string> known;
+  for (const Kind& kind : kKinds) known.emplace_back(kind.name);
+  const std::string nearest = NearestName(name, known);
+  std::string text = "kind '" + name + "' is not known";
+  if (!nearest.empty()) text += "; did you mean '" + nearest + "'?";
+  text += " Known:";
+  for (const std::string& k : known) text += " " + k;
+  return Bad(at, text);
+}
+
+std::vector<std::pair<const char*, std::string*>> InputFields(StageInputs& in) {
+  return {{"model", &in.model},       {"data", &in.data},       {"helpful", &in.helpful},
+          {"harmless", &in.harmless}, {"teacher", &in.teacher}, {"preset", &in.preset}};
+}
+
 // A name that is a folder and a prefix of settings.
 bool GoodName(const std::string& name) {
-  return !name.empty() && name.size() <= 64 && name != "model" && name != "tokenizer" &&
+  return !name.empty() && name.size() <= 64 &&
+         std::none_of(std::begin(kTables), std::end(kTables), [&](const char* table) { return name == table; }) &&
          std::all_of(name.begin(), name.end(), [](char c) {
            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
          });
@@ -45,10 +92,55 @@ Status ValidatePositions(const RecipeStage& stage, int64_t positions, const std:
   int64_t reply = 0;
   if (const auto* p = std::get_if<RlConfig>(&stage.settings)) reply = p->max_completion_length;
   if (const auto* p = std::get_if<EvalConfig>(&stage.settings)) reply = p->max_completion_length;
+  if (const auto* p = std::get_if<SampleConfig>(&stage.settings)) reply = p->max_completion_length;
+  if (const auto* p = std::get_if<PreferencesConfig>(&stage.settings)) reply = p->max_completion_length;
   if (reply <= positions - kPromptPositions) return {};
   return Error{ErrorCode::kRefused, at + ": max_completion_length is " + std::to_string(reply) +
                                         "; with its prompt it does not fit in model.max_position_embeddings, " +
                                         std::to_string(positions)};
+}
+
+Status ValidateSettings(const RecipeStage& stage, const std::string& at) {
+  if (const auto* p = std::get_if<PretrainConfig>(&stage.settings)) return ValidatePretrainConfig(*p, at);
+  if (const auto* p = std::get_if<SftConfig>(&stage.settings)) return ValidateSftConfig(*p, at);
+  if (const auto* p = std::get_if<RlConfig>(&stage.settings)) return ValidateRlConfig(*p, at);
+  if (const auto* p = std::get_if<SampleConfig>(&stage.settings)) return ValidateSampleConfig(*p, at);
+  if (const auto* p = std::get_if<PreferencesConfig>(&stage.settings)) return ValidatePreferencesConfig(*p, at);
+  if (const auto* p = std::get_if<RewardModelConfig>(&stage.settings)) return ValidateRewardModelConfig(*p, at);
+  return ValidateEvalConfig(std::get<EvalConfig>(stage.settings), at);
+}
+
+// models and data: the earlier stages that make a model, and those that write data.
+Status ValidateInputs(const RecipeStage& stage, const Kind& kind, const std::set<std::string>& models,
+                      const std::set<std::string>& data, const std::string& at) {
+  const StageInputs& in = stage.in;
+  const auto only = [&](const std::string& value, const char* key, const char* of) -> Status {
+    if (value.empty() || stage.kind == of) return {};
+    return Bad(at, std::string("'") + key + "' belongs to stages of kind " + of);
+  };
+  R1_TRY(only(in.preset, "preset", "pretrain"));
+  R1_TRY(only(in.helpful, "helpful", "rl"));
+  R1_TRY(only(in.harmless, "harmless", "rl"));
+  R1_TRY(only(in.teacher, "teacher", "sft"));
+  if (in.reasoning != 1.0 && stage.kind != "pretrain") return Bad(at, "'reasoning' belongs to stages of kind pretrain");
+  if (!(in.reasoning >= 0 && in.reasoning <= 1)) return Bad(at, "reasoning must be in 0 .. 1");
+  if (!in.preset.empty()) R1_TRY(ModelPreset(in.preset));
+  if (!kind.takes_model && !in.model.empty())
+    return Bad(at, "a pretrain stage starts from random weights and takes no 'model'");
+  for (const std::string* model : {&in.model, &in.helpful, &in.harmless, &in.teacher}) {
+    if (model == &in.model ? !kind.takes_model : model->empty()) continue;
+    if (!models.contains(*model) && !IsDir(*model))
+      return Bad(at, "its model '" + *model + "' is neither an earlier stage that makes a model nor a folder");
+  }
+  const std::vector<std::string> files = SplitList(in.data);
+  if (!kind.takes_data && !files.empty()) return Bad(at, "a stage of kind " + stage.kind + " takes no 'data'");
+  if (kind.takes_data && files.empty())
+    return Bad(at, "needs 'data': the name of an earlier stage that writes it, or a JSONL file");
+  for (const std::string& file : files) {
+    if (!data.contains(file) && !Exists(file))
+      return Bad(at, "its data '" + file + "' is neither an earlier stage that writes data nor a file");
+  }
+  return {};
 }
 
 Status Validate(Recipe& r, const std::string& where) {
@@ -58,27 +150,44 @@ Status Validate(Recipe& r, const std::string& where) {
   if (r.seed < 0) return Error{ErrorCode::kRefused, where + ": seed must not be negative"};
   if (r.tokenizer_documents < 100 || r.tokenizer_documents > 10'000'000)
     return Error{ErrorCode::kRefused, where + ": tokenizer.documents must be in 100 .. 10000000"};
-  std::set<std::string> seen, own;  // own: stages whose model is that of this recipe
+  R1_TRY(CorpusNamed(r.corpus));
+  if (r.curve_problems < 1 || r.curve_samples < 1)
+    return Error{ErrorCode::kRefused, where + ": curve.problems and curve.samples must be at least 1"};
+  std::set<std::string> models, data, own;  // own: stages whose model is that of this recipe
   for (const auto& stage : r.stages) {
     const std::string at = where + ": stage '" + stage->name + "'";
-    if (stage->kind == "pretrain" && !stage->model.empty())
-      return Bad(at, "a pretrain stage starts from random weights and takes no 'model'");
-    if (stage->kind != "pretrain" && !seen.contains(stage->model) && !IsDir(stage->model)) {
-      return Bad(at, "its model '" + stage->model + "' is neither an earlier stage nor a folder");
-    }
-    if (const auto* p = std::get_if<PretrainConfig>(&stage->settings)) R1_TRY(ValidatePretrainConfig(*p, at));
-    if (const auto* p = std::get_if<RlConfig>(&stage->settings)) R1_TRY(ValidateRlConfig(*p, at));
-    if (const auto* p = std::get_if<EvalConfig>(&stage->settings)) R1_TRY(ValidateEvalConfig(*p, at));
-    if (const bool own_model = stage->kind == "pretrain" || own.contains(stage->model); own_model) {
+    const Kind& kind = *FindKind(stage->kind);
+    R1_TRY(ValidateInputs(*stage, kind, models, data, at));
+    R1_TRY(ValidateSettings(*stage, at));
+    if (stage->kind == "pretrain" ? stage->in.preset.empty() : own.contains(stage->in.model)) {
       R1_TRY(ValidatePositions(*stage, r.model.max_position_embeddings, at));
-      own.insert(stage->name);
+      if (kind.makes_model) own.insert(stage->name);
     }
-    if (stage->kind != "eval") seen.insert(stage->name);
+    (kind.makes_model ? models : data).insert(stage->name);
   }
   return {};
 }
 
 }  // namespace
+
+std::vector<std::string> SplitList(const std::string& list) {
+  std::vector<std::string> names;
+  size_t at = 0;
+  while (at <= list.size()) {
+    const size_t end = std::min(list.find(',', at), list.size());
+    const size_t from = list.find_first_not_of(' ', at), to = list.find_last_not_of(' ', end == 0 ? 0 : end - 1);
+    if (from < end && to != std::string::npos) names.push_back(list.substr(from, to + 1 - from));
+    at = end + 1;
+  }
+  return names;
+}
+
+const RecipeStage* Recipe::Find(const std::string& stage) const {
+  for (const auto& s : stages) {
+    if (s->name == stage) return s.get();
+  }
+  return nullptr;
+}
 
 FieldList StageFields(RecipeStage& stage) {
   return std::visit([](auto& settings) { return CollectFields(settings); }, stage.settings);
@@ -90,6 +199,11 @@ FieldList RecipeFields(Recipe& recipe) {
   list.push_back({"seed", &recipe.seed, "seed of everything random"});
   list.push_back({"model.preset", &recipe.preset, "model preset that the other model settings start from"});
   for (Field& f : CollectFields(recipe.model)) list.push_back({"model." + f.name, f.value, f.help});
+  list.push_back(
+      {"corpus.name", &recipe.corpus, "documents of pretraining: pick, or wide (programs, open requests too)"});
+  list.push_back(
+      {"curve.problems", &recipe.curve_problems, "problems of the evaluation inside RL stages (eval_steps)"});
+  list.push_back({"curve.samples", &recipe.curve_samples, "replies a problem of that evaluation"});
   list.push_back({"tokenizer.documents", &recipe.tokenizer_documents, "corpus documents the tokenizer is trained on"});
   for (const auto& stage : recipe.stages) {
     for (Field& f : StageFields(*stage)) list.push_back({stage->name + "." + f.name, f.value, f.help});
@@ -101,7 +215,7 @@ Result<Recipe> ParseRecipe(const std::string& toml, const std::string& where,
                            const std::vector<std::pair<std::string, std::string>>& overrides) {
   R1_ASSIGN(nlohmann::ordered_json table, ParseToml(toml, where));
   Recipe r;
-  for (const char* key : {"model", "tokenizer"}) {
+  for (const char* key : kTables) {
     if (table.contains(key) && !table[key].is_object()) return Bad(where, std::string("'") + key + "' must be a table");
   }
   if (table.contains("model")) {
@@ -123,21 +237,22 @@ Result<Recipe> ParseRecipe(const std::string& toml, const std::string& where,
       auto stage = std::make_unique<RecipeStage>();
       R1_ASSIGN(stage->name, TakeString(t, "name", at));
       R1_ASSIGN(stage->kind, TakeString(t, "kind", at));
-      R1_ASSIGN(stage->model, TakeString(t, "model", at));
+      for (const auto& [key, place] : InputFields(stage->in)) {
+        R1_ASSIGN(*place, TakeString(t, key, at));
+      }
+      if (t.contains("reasoning")) {
+        if (!t["reasoning"].is_number()) return Bad(at, "'reasoning' must be a number");
+        stage->in.reasoning = t["reasoning"].get<double>();
+        t.erase("reasoning");
+      }
       if (!GoodName(stage->name))
-        return Bad(at, "needs a name of letters, digits, '-' and '_' (not 'model' or 'tokenizer')");
+        return Bad(at, "needs a name of letters, digits, '-' and '_' (not model, corpus, tokenizer or curve)");
       std::string plain = stage->name;  // '-' and '_' are the same in the names of settings
       std::replace(plain.begin(), plain.end(), '-', '_');
       if (!names.insert(plain).second) return Bad(at, "the name '" + stage->name + "' is used twice");
-      if (stage->kind == "pretrain") {
-        stage->settings = PretrainConfig();
-      } else if (stage->kind == "rl") {
-        stage->settings = RlConfig();
-      } else if (stage->kind == "eval") {
-        stage->settings = EvalConfig();
-      } else {
-        return Bad(at, "kind '" + stage->kind + "' is not known (pretrain, rl, eval)");
-      }
+      const Kind* kind = FindKind(stage->kind);
+      if (kind == nullptr) return UnknownKind(at, stage->kind);
+      stage->settings = kind->settings();
       R1_TRY(ApplyTable(t, where + ": stage '" + stage->name + "'", StageFields(*stage)));
       r.stages.push_back(std::move(stage));
     }
@@ -166,11 +281,18 @@ std::string RecipeToToml(Recipe& recipe) {
   FieldList model = {{"preset", &recipe.preset, ""}};
   for (const Field& f : CollectFields(recipe.model)) model.push_back(f);
   text += "\n[model]\n" + FieldsToToml(model, false);
+  FieldList corpus = {{"name", &recipe.corpus, ""}};
+  text += "\n[corpus]\n" + FieldsToToml(corpus, false);
   FieldList tokenizer = {{"documents", &recipe.tokenizer_documents, ""}};
   text += "\n[tokenizer]\n" + FieldsToToml(tokenizer, false);
+  FieldList curve = {{"problems", &recipe.curve_problems, ""}, {"samples", &recipe.curve_samples, ""}};
+  text += "\n[curve]\n" + FieldsToToml(curve, false);
   for (const auto& stage : recipe.stages) {
     FieldList head = {{"name", &stage->name, ""}, {"kind", &stage->kind, ""}};
-    if (!stage->model.empty()) head.push_back({"model", &stage->model, ""});
+    for (const auto& [key, place] : InputFields(stage->in)) {
+      if (!place->empty()) head.push_back({key, place, ""});
+    }
+    if (stage->in.reasoning != 1.0) head.push_back({"reasoning", &stage->in.reasoning, ""});
     text += "\n[[stage]]\n" + FieldsToToml(head, false) + FieldsToToml(StageFields(*stage), false);
   }
   return text;
@@ -182,7 +304,9 @@ std::string ShapingText(RecipeStage& stage) {
     if (std::find(std::begin(kNotShaping), std::end(kNotShaping), f.name) == std::end(kNotShaping))
       shaping.push_back(f);
   }
-  return stage.kind + "\n" + FieldsText(shaping);
+  std::string text = stage.kind + "\n" + FieldsText(shaping);
+  if (stage.in.reasoning != 1.0) text += "reasoning = " + std::to_string(stage.in.reasoning) + "\n";
+  return text;
 }
 
 }  // namespace r1

@@ -1,13 +1,21 @@
 // A recipe: the stages of a run, as TOML.
 //   name = "mini-zero"          seed = 0
 //   [model]                     preset = "mini-v3"; any field of the model config overrides it
+//   [corpus]                    name = "pick" or "wide" (world/corpus.h)
 //   [tokenizer]                 documents = 20000
+//   [curve]                     problems, samples of the evaluation inside RL stages (their eval_steps)
 //   [[stage]]                   name = "pretrain", kind = "pretrain", settings...
 //   [[stage]]                   name = "zero", kind = "rl", model = "pretrain", settings...
 //   [[stage]]                   name = "eval_zero", kind = "eval", model = "zero", settings...
-// Kinds: pretrain (train/pretrain.h), rl (rl/config.h), eval (eval/world_eval.h). A stage's model is the name of an
-// earlier stage or a model folder. On the command line a stage's settings have its name as prefix: --zero.max_steps
-// 100.
+// Kinds and what they take besides settings (an earlier stage's name, or a folder or file):
+//   pretrain     preset: a model of its own size; reasoning: share of the corpus's thinking documents that is kept
+//   sft          model, data (comma list of sample stages or JSONL files); teacher (logit distillation)
+//   rl           model; helpful, harmless: reward models
+//   sample       model: rejection sampling of its replies
+//   preferences  model: replies labelled by the hidden rules, as pairs and as safety examples
+//   rm           model (its body), data
+//   eval         model
+// On the command line a stage's settings have its name as prefix: --zero.max_steps 100.
 #pragma once
 
 #include <memory>
@@ -16,18 +24,29 @@
 #include <vector>
 
 #include "base/fields.h"
+#include "distill/sample.h"
 #include "eval/world_eval.h"
 #include "model/config.h"
+#include "recipe/preferences.h"
 #include "rl/config.h"
 #include "train/pretrain.h"
+#include "train/reward_model.h"
+#include "train/sft.h"
 
 namespace r1 {
 
+// What a stage reads from other stages. "" where there is none.
+struct StageInputs {
+  std::string model, data, helpful, harmless, teacher, preset;
+  double reasoning = 1.0;
+};
+
 struct RecipeStage {
   std::string name;
-  std::string kind;   // pretrain, rl, eval
-  std::string model;  // input stage or folder; empty for pretrain
-  std::variant<PretrainConfig, RlConfig, EvalConfig> settings;
+  std::string kind;
+  StageInputs in;
+  std::variant<PretrainConfig, SftConfig, RlConfig, SampleConfig, PreferencesConfig, RewardModelConfig, EvalConfig>
+      settings;
 };
 
 struct Recipe {
@@ -35,8 +54,13 @@ struct Recipe {
   int64_t seed = 0;
   std::string preset = "mini-v3";
   ModelConfig model;
+  std::string corpus = "pick";
   int64_t tokenizer_documents = 20000;
+  int64_t curve_problems = 100;
+  int64_t curve_samples = 4;
   std::vector<std::unique_ptr<RecipeStage>> stages;
+
+  const RecipeStage* Find(const std::string& stage) const;
 };
 
 // overrides: (dotted key, text) from the command line, applied after the file; "model.preset" chooses the preset that
@@ -53,5 +77,8 @@ std::string RecipeToToml(Recipe& recipe);
 
 // Text of the settings that shape a stage's result; settings of speed and saving are left out.
 std::string ShapingText(RecipeStage& stage);
+
+// The names in a comma list, without spaces around them and without empty ones.
+std::vector<std::string> SplitList(const std::string& list);
 
 }  // namespace r1

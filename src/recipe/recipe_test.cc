@@ -73,7 +73,7 @@ TEST(Recipe, ReadsStagesAndDefaults) {
   EXPECT_EQ(base.optimizer.learning_rate, 4e-3);
   EXPECT_EQ(base.tokens_per_step, PretrainConfig().tokens_per_step);
   const auto& eval = std::get<EvalConfig>(r.stages[1]->settings);
-  EXPECT_EQ(r.stages[1]->model, "base");
+  EXPECT_EQ(r.stages[1]->in.model, "base");
   EXPECT_EQ(eval.problems, 20);
   EXPECT_EQ(eval.samples, EvalConfig().samples);
   const auto& zero = std::get<RlConfig>(r.stages[2]->settings);

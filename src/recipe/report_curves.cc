@@ -1,170 +1,17 @@
-// The curves of the report: which metrics are drawn together, over steps and over tokens, with the
-// data that the page's script reads out. One run: colour tells the metrics of a chart apart.
-// Several runs: colour is the run, dash the metric.
+#include "recipe/report_curves.h"
+
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
 #include "recipe/report_html.h"
-#include "recipe/report_sections.h"
+#include "recipe/report_roles.h"
 
 namespace r1 {
 namespace {
 
-constexpr size_t kMaxReadOuts = 600;
-
-struct Metric {
-  const char* name;
-  const char* label;
-  CurveKind kind = CurveKind::kSmoothed;
-};
-
-struct Panel {
-  const char* title;
-  const char* caption;
-  const char* y_label;
-  AxisUnit unit = AxisUnit::kNumber;
-  bool from_zero = true;
-  double y_max = -1;
-  std::vector<Metric> metrics;
-  bool base_lines = false;    // majority vote of the base as reference lines
-  bool only_nonzero = false;  // left out when every value is zero
-};
-
-enum class Phase { kRl, kPretrain };
-
-const std::vector<Panel>& RlPanels() {
-  static const auto* panels = new std::vector<Panel>{
-      {.title = "Accuracy",
-       .caption = "Training: share of right answers among the sampled replies. Held out: pass@1 on "
-                  "problems never trained on.",
-       .y_label = "right answers, %",
-       .unit = AxisUnit::kPercent,
-       .y_max = 1,
-       .metrics = {{"rewards/accuracy/mean", "training batch"},
-                   {"eval/pass@1", "held out, pass@1", CurveKind::kPoints},
-                   {"results:pass@1", "held out, before and after", CurveKind::kMarkers}},
-       .base_lines = true},
-      {.title = "Reply length",
-       .caption = "Mean over the step's replies.",
-       .y_label = "tokens per reply",
-       .metrics = {{"completions/mean_length", "whole reply"}, {"think/mean_tokens", "thinking only"}}},
-      {.title = "Reflection",
-       .caption = "Share of replies that stop and reconsider (wait, 等等).",
-       .y_label = "replies with reflection, %",
-       .unit = AxisUnit::kPercent,
-       .y_max = 1,
-       .metrics = {{"think/reflections", "with reflection"}}},
-      {.title = "Tries",
-       .caption = "Mean number of candidates that a reply tries while thinking.",
-       .y_label = "tries per reply",
-       .metrics = {{"think/tries", "tries"}}},
-      {.title = "Language",
-       .caption = "Mixed: thinking in two languages at once. Consistency: share of thinking words "
-                  "in the prompt's language.",
-       .y_label = "share, %",
-       .unit = AxisUnit::kPercent,
-       .y_max = 1,
-       .metrics = {{"language/mixed", "mixed replies"}, {"language/consistency", "consistency"}}},
-      {.title = "Reward",
-       .caption = "Mean over the step's replies, and the mean of the standard deviations within groups.",
-       .y_label = "reward",
-       .metrics = {{"reward", "mean reward"}, {"reward_std", "spread in a group"}}},
-      {.title = "Format",
-       .caption = "Share of replies that are exactly one thought and one answer.",
-       .y_label = "well-formed, %",
-       .unit = AxisUnit::kPercent,
-       .y_max = 1,
-       .metrics = {{"rewards/format/mean", "well-formed"}}},
-      {.title = "Entropy",
-       .caption = "Mean entropy of the policy per sampled token: what is left to explore.",
-       .y_label = "nats per token",
-       .metrics = {{"entropy", "entropy"}}},
-      {.title = "KL divergence",
-       .caption = "From the reference policy, per token, as the run logged it.",
-       .y_label = "nats per token",
-       .metrics = {{"kl", "KL"}}},
-      {.title = "Clipping",
-       .caption = "Replies cut at the length limit, and tokens whose probability ratio was clipped.",
-       .y_label = "share, %",
-       .unit = AxisUnit::kPercent,
-       .metrics = {{"completions/clipped_ratio", "cut replies"},
-                   {"clip_ratio/low_mean", "clipped low"},
-                   {"clip_ratio/high_mean", "clipped high"}}},
-      {.title = "Groups without a signal",
-       .caption = "Share of prompts whose replies all got the same reward, so that nothing is "
-                  "learnt from them.",
-       .y_label = "groups, %",
-       .unit = AxisUnit::kPercent,
-       .y_max = 1,
-       .metrics = {{"frac_reward_zero_std", "no spread"}}},
-      {.title = "Expert load",
-       .caption = "Most and least used expert of any layer, as a multiple of its layer's mean.",
-       .y_label = "load, mean = 1",
-       .metrics = {{"expert_load/max", "most used"}, {"expert_load/min", "least used"}}},
-      {.title = "Gradient norm",
-       .caption = "Before clipping.",
-       .y_label = "norm",
-       .metrics = {{"grad_norm", "gradient norm"}}},
-      {.title = "Learning rate",
-       .caption = "",
-       .y_label = "learning rate",
-       .metrics = {{"learning_rate", "learning rate", CurveKind::kLine}}},
-      {.title = "Sampler against trainer",
-       .caption = "Largest difference between a token's log-probability when sampled and when "
-                  "trained on. It should be exactly 0.",
-       .y_label = "nats",
-       .metrics = {{"logp_mismatch/max", "largest difference", CurveKind::kLine}},
-       .only_nonzero = true},
-      {.title = "Ungradable replies",
-       .caption = "Replies the grader could not judge.",
-       .y_label = "replies, %",
-       .unit = AxisUnit::kPercent,
-       .metrics = {{"reward/ungradable_frac", "ungradable"}},
-       .only_nonzero = true},
-      {.title = "Time per step",
-       .caption = "Wall time, and its parts.",
-       .y_label = "seconds",
-       .metrics = {{"step_time", "whole step"},
-                   {"time/rollout", "sampling"},
-                   {"time/train", "training"},
-                   {"time/grade", "grading"}}},
-  };
-  return *panels;
-}
-
-const std::vector<Panel>& PretrainPanels() {
-  static const auto* panels = new std::vector<Panel>{
-      {.title = "Pretraining loss",
-       .caption = "Mean cross-entropy of the next token.",
-       .y_label = "nats per token",
-       .metrics = {{"loss", "training loss"},
-                   {"mtp_loss", "token after next (MTP)"},
-                   {"eval/loss", "held out", CurveKind::kPoints}}},
-      {.title = "Pretraining: gradient norm",
-       .caption = "Before clipping.",
-       .y_label = "norm",
-       .metrics = {{"grad_norm", "gradient norm"}}},
-      {.title = "Pretraining: learning rate",
-       .caption = "",
-       .y_label = "learning rate",
-       .metrics = {{"learning_rate", "learning rate", CurveKind::kLine}}},
-      {.title = "Pretraining: expert load",
-       .caption = "Most and least used expert of any layer, as a multiple of its layer's mean.",
-       .y_label = "load, mean = 1",
-       .metrics = {{"expert_load/max", "most used"}, {"expert_load/min", "least used"}}},
-      {.title = "Pretraining: speed",
-       .caption = "",
-       .y_label = "tokens per second",
-       .metrics = {{"tokens_per_second", "speed"}}},
-  };
-  return *panels;
-}
-
-const StageLog* PhaseLog(const RunData& run, Phase phase) {
-  return phase == Phase::kRl ? run.RlStage() : run.PretrainStage();
-}
+constexpr size_t kMaxReadOuts = 600, kSmallReadOuts = 200;
 
 // The rows of a metric that have a number; steps and tokens (empty if the run logs none), same
 // length as y.
@@ -172,13 +19,12 @@ struct Points {
   std::vector<double> step, tokens, y;
 };
 
-// What results.json has for "results:NAME": the evaluation of the base at step 0 and of the RL
-// stage at its last step.
+// What results.json has for "results:NAME": the evaluations before the stage, at step 0, and after its last step.
 Points ResultPoints(const RunData& run, const StageLog& log, std::string_view name) {
   Points points;
   const std::vector<double>* tokens = log.Find("num_tokens");
-  const StageEval* before = run.FindEval("base");
-  const StageEval* after = run.FindEval(log.name);
+  const StageEval* before = StartEval(run, log.name);
+  const StageEval* after = run.EvalOfModel(log.name);
   if (before == nullptr || after == nullptr || log.step.empty()) return points;
   if (std::isnan(before->Get(name)) || std::isnan(after->Get(name))) return points;
   points.step = {std::min(0.0, log.step.front()), log.step.back()};
@@ -187,11 +33,12 @@ Points ResultPoints(const RunData& run, const StageLog& log, std::string_view na
   return points;
 }
 
-Points PointsOf(const RunData& run, const StageLog& log, const Metric& metric) {
+Points PointsOf(const Series& series, const CurveMetric& metric) {
   constexpr std::string_view kResults = "results:";
   const std::string_view name = metric.name;
+  const StageLog& log = *series.log;
   if (name.substr(0, kResults.size()) == kResults) {
-    return ResultPoints(run, log, name.substr(kResults.size()));
+    return ResultPoints(*series.run, log, name.substr(kResults.size()));
   }
   Points points;
   const std::vector<double>* column = log.Find(name);
@@ -224,24 +71,22 @@ bool HasValue(const Points& points, bool nonzero) {
                      [&](double v) { return !std::isnan(v) && (v != 0 || !nonzero); });
 }
 
-std::vector<DrawnCurve> CurvesOf(const std::vector<RunData>& runs, const Panel& panel, Phase phase) {
+std::vector<DrawnCurve> CurvesOf(const std::vector<Series>& series, const Panel& panel) {
   std::vector<DrawnCurve> drawn;
-  size_t style = 0;  // of the metric, counting those that any run has
-  for (const Metric& metric : panel.metrics) {
+  size_t style = 0;  // of the metric, counting those that any series has
+  const bool many = series.size() > 1, named = panel.metrics.size() > 1;
+  for (const CurveMetric& metric : panel.metrics) {
     bool any = false;
-    for (size_t r = 0; r < runs.size(); ++r) {
-      const StageLog* log = PhaseLog(runs[r], phase);
-      if (log == nullptr) continue;
+    for (size_t s = 0; s < series.size(); ++s) {
       DrawnCurve curve;
-      curve.points = PointsOf(runs[r], *log, metric);
+      curve.points = PointsOf(series[s], metric);
       if (!HasValue(curve.points, panel.only_nonzero)) continue;
       any = true;
-      const bool many = runs.size() > 1;
-      curve.style.label =
-          many ? runs[r].label + (panel.metrics.size() > 1 ? ": " + std::string(metric.label) : "") : metric.label;
+      curve.style.label = many ? series[s].label + (named ? ": " + std::string(metric.label) : "") : metric.label;
       curve.style.kind = metric.kind;
-      curve.style.color = static_cast<int>((many ? r : style) % 6);
-      curve.style.dash = static_cast<int>(std::min<size_t>(style, 2));
+      curve.style.color = static_cast<int>((many ? s : style) % kCurveColors);
+      // Many series of one metric: the dash tells neighbours apart as the colour does.
+      curve.style.dash = static_cast<int>(many && !named && series.size() > 3 ? s % 4 : std::min<size_t>(style, 2));
       drawn.push_back(std::move(curve));
     }
     style += any ? 1 : 0;
@@ -249,14 +94,35 @@ std::vector<DrawnCurve> CurvesOf(const std::vector<RunData>& runs, const Panel& 
   return drawn;
 }
 
-Chart ChartOf(const std::vector<RunData>& runs, const Panel& panel, const std::vector<DrawnCurve>& drawn, Phase phase,
-              XAxis axis) {
+// Majority votes of the models that the series start from.
+void AddBaseLines(const std::vector<Series>& series, Chart* chart) {
+  for (const char* metric : {"cons@16", "cons@64"}) {
+    double sum = 0;
+    int count = 0;
+    std::string title;
+    for (const Series& one : series) {
+      const StageEval* base = StartEval(*one.run, one.log->name);
+      if (base == nullptr || std::isnan(base->Get(metric))) continue;
+      sum += base->Get(metric);
+      title = base->name == "base" ? "base" : StageTitle(base->name);
+      ++count;
+    }
+    if (count == 0) continue;
+    const std::string who = count > 1 ? title + " (mean of " + std::to_string(count) + ")" : title;
+    chart->references.push_back(
+        {.label = who + ", majority of " + (metric + 5) + ": " + PercentText(sum / count), .y = sum / count});
+  }
+}
+
+Chart ChartOf(const std::vector<Series>& series, const Panel& panel, const std::vector<DrawnCurve>& drawn,
+              const char* step_name, XAxis axis) {
   Chart chart;
-  chart.x_label = axis == XAxis::kTokens ? "tokens" : phase == Phase::kRl ? "RL step" : "pretraining step";
+  chart.x_label = axis == XAxis::kTokens ? "tokens" : step_name;
   chart.y_label = panel.y_label;
   chart.unit = panel.unit;
   chart.from_zero = panel.from_zero;
   chart.y_max = panel.y_max;
+  chart.references = panel.references;
   chart.label = std::string(panel.title) + " over " + chart.x_label;
   for (const DrawnCurve& curve : drawn) {
     if (axis == XAxis::kTokens && !HasTokens(curve.points)) continue;
@@ -268,21 +134,7 @@ Chart ChartOf(const std::vector<RunData>& runs, const Panel& panel, const std::v
         "; " + out.label + " ends at " + (panel.unit == AxisUnit::kPercent ? PercentText(last) : CompactText(last));
     chart.curves.push_back(std::move(out));
   }
-  if (!panel.base_lines) return chart;
-  for (const char* metric : {"cons@16", "cons@64"}) {
-    double sum = 0;
-    int count = 0;
-    for (const RunData& run : runs) {
-      const StageEval* base = run.FindEval("base");
-      if (base == nullptr || std::isnan(base->Get(metric))) continue;
-      sum += base->Get(metric);
-      ++count;
-    }
-    if (count == 0) continue;
-    const std::string who = count > 1 ? "bases (mean of " + std::to_string(count) + ")" : "base";
-    chart.references.push_back(
-        {.label = who + ", majority of " + (metric + 5) + ": " + PercentText(sum / count), .y = sum / count});
-  }
+  if (panel.base_lines) AddBaseLines(series, &chart);
   return chart;
 }
 
@@ -302,11 +154,11 @@ nlohmann::json NumbersJson(const std::vector<double>& values, const std::vector<
   return out;
 }
 
-// What the read-out script needs: per curve the values at (at most kMaxReadOuts) steps.
-std::string ReadOutJson(const Panel& panel, const std::vector<DrawnCurve>& drawn, Phase phase) {
+// What the read-out script needs: per curve the values at some steps.
+std::string ReadOutJson(const Panel& panel, const std::vector<DrawnCurve>& drawn, const char* step_name, size_t limit) {
   nlohmann::json curves = nlohmann::json::array();
   for (const DrawnCurve& curve : drawn) {
-    const std::vector<size_t> keep = Thin(curve.points.y.size(), kMaxReadOuts);
+    const std::vector<size_t> keep = Thin(curve.points.y.size(), limit);
     nlohmann::json entry = {{"label", curve.style.label},
                             {"color", curve.style.color},
                             {"step", NumbersJson(curve.points.step, keep)},
@@ -316,9 +168,8 @@ std::string ReadOutJson(const Panel& panel, const std::vector<DrawnCurve>& drawn
     if (window > 1) entry["mean"] = NumbersJson(MovingAverage(curve.points.y, window), keep);
     curves.push_back(std::move(entry));
   }
-  const nlohmann::json data = {{"percent", panel.unit == AxisUnit::kPercent},
-                               {"step", phase == Phase::kRl ? "RL step" : "pretraining step"},
-                               {"curves", std::move(curves)}};
+  const nlohmann::json data = {
+      {"percent", panel.unit == AxisUnit::kPercent}, {"step", step_name}, {"curves", std::move(curves)}};
   return JsonInScript(ToLineText(data));
 }
 
@@ -336,65 +187,173 @@ std::string SmoothingNote(const std::vector<DrawnCurve>& drawn) {
   return "Strong line: moving average over " + steps + " steps; faint: every step.";
 }
 
-std::string Figure(const std::vector<RunData>& runs, const Panel& panel, Phase phase, bool hero) {
-  const std::vector<DrawnCurve> drawn = CurvesOf(runs, panel, phase);
-  if (drawn.empty()) return "";
-  std::string plots;
-  for (const XAxis axis : {XAxis::kSteps, XAxis::kTokens}) {
-    Chart chart = ChartOf(runs, panel, drawn, phase, axis);
-    const std::string by = axis == XAxis::kSteps ? "by-step" : "by-tokens";
-    if (chart.curves.empty()) {
-      plots += "<p class=\"none " + by + "\">These runs log no token counts for this chart.</p>";
-      continue;
+std::vector<Series> FirstRlSeries(const std::vector<RunData>& runs) {
+  std::vector<Series> series;
+  for (const RunData& run : runs) {
+    if (const StageLog* log = run.RlStage()) series.push_back({&run, log, run.label});
+  }
+  return series;
+}
+
+Chart SharedChart(const std::vector<RunData>& runs, const char* title, XAxis axis) {
+  return PanelChart(FirstRlSeries(runs), RlPanel(title), "RL step", axis);
+}
+
+bool IsRl(const StageLog& log) { return log.Find("reward") != nullptr; }
+
+// Names of the RL stages of all runs, in order, without those that are drawn together in a section of their own.
+std::vector<std::string> RlStageNames(const std::vector<RunData>& runs) {
+  std::vector<std::string> names, elsewhere;
+  for (const RunData& run : runs) {
+    const RunGroup group = {&run};
+    for (const Comparison& comparison : ComparisonsOf(group)) {
+      elsewhere.insert(elsewhere.end(), comparison.stages.begin(), comparison.stages.end());
     }
-    if (hero) {
-      chart.width = 400, chart.height = 290;
-      plots += ChartSvg(chart, "class=\"" + by + " narrow\"");
-      chart.width = 1000, chart.height = 380;
-      plots += ChartSvg(chart, "class=\"" + by + " wide\"");
-    } else {
-      chart.width = 400, chart.height = 250;
-      plots += ChartSvg(chart, "class=\"" + by + "\"");
+    for (const BaseCell& cell : BaseGridOf(group)) elsewhere.push_back(cell.rl);
+  }
+  for (const RunData& run : runs) {
+    for (const StageLog& log : run.stages) {
+      const auto in = [&](const std::vector<std::string>& list) {
+        return std::find(list.begin(), list.end(), log.name) != list.end();
+      };
+      if (IsRl(log) && !in(names) && !in(elsewhere)) names.push_back(log.name);
     }
   }
+  return names;
+}
+
+std::string Charts(const std::string& figures) {
+  return figures.empty() ? "" : "<div class=\"charts\">" + figures + "</div>";
+}
+
+// All panels of one RL stage; of several stages the leading ones, with the others in a fold.
+std::string RlBlock(const std::vector<Series>& series, const std::string& heading, bool alone, bool hero) {
+  std::string lead, more;
+  for (const Panel& panel : RlPanels()) {
+    const bool large = hero && lead.empty() && std::string_view(panel.title) == "Accuracy";
+    const std::string figure = FigureHtml(series, panel, "RL step", large ? FigureSize::kHero : FigureSize::kSmall);
+    (alone || panel.lead ? lead : more) += figure;
+  }
+  if (lead.empty() && more.empty()) return "";
+  std::string out = "<h3 class=\"phase\">" + EscapeHtml(heading) + "</h3>" + Charts(lead);
+  if (!more.empty()) {
+    out += "<details class=\"more\"><summary>More curves of " + EscapeHtml(heading) + "</summary>" + Charts(more) +
+           "</details>";
+  }
+  return out;
+}
+
+// Loss curves of the stages of one kind.
+std::vector<Series> KindSeries(const std::vector<RunData>& runs, std::string_view kind) {
+  std::vector<Series> series;
+  for (const RunData& run : runs) {
+    for (const StageLog& log : run.stages) {
+      const PipelineStage* stage = run.FindStage(log.name);
+      if (stage == nullptr || stage->kind != kind || IsRl(log)) continue;
+      const std::string title = StageTitle(log.name);
+      series.push_back({&run, &log, runs.size() > 1 ? run.label + ", " + title : title});
+    }
+  }
+  return series;
+}
+
+std::string SupervisedBlock(const std::vector<RunData>& runs) {
+  std::string figures;
+  for (const Panel& panel : LossPanels()) {
+    const bool tuning = std::string_view(panel.title) == "Fine-tuning loss";
+    figures += FigureHtml(KindSeries(runs, tuning ? "sft" : "rm"), panel, "step", FigureSize::kSmall);
+  }
+  if (figures.empty()) return "";
+  return "<h3 class=\"phase\">Supervised stages</h3>" + Charts(figures);
+}
+
+std::string PretrainBlock(const std::vector<RunData>& runs) {
+  std::vector<Series> series = KindSeries(runs, "pretrain");
+  if (series.empty()) {
+    for (const RunData& run : runs) {
+      if (const StageLog* log = run.PretrainStage()) series.push_back({&run, log, run.label});
+    }
+  }
+  std::string figures;
+  for (const Panel& panel : PretrainPanels()) {
+    figures += FigureHtml(series, panel, "pretraining step", FigureSize::kSmall);
+  }
+  return figures.empty() ? "" : "<h3 class=\"phase\">Pretraining</h3>" + Charts(figures);
+}
+
+}  // namespace
+
+const StageEval* StartEval(const RunData& run, const std::string& stage) {
+  const PipelineStage* entry = run.FindStage(stage);
+  if (entry == nullptr || entry->model.empty()) return run.FindEval("base");
+  const StageEval* eval = run.EvalOfModel(entry->model);
+  return eval == nullptr && entry->model == "pretrain" ? run.FindEval("base") : eval;
+}
+
+Chart PanelChart(const std::vector<Series>& series, const Panel& panel, const char* step_name, XAxis axis) {
+  return ChartOf(series, panel, CurvesOf(series, panel), step_name, axis);
+}
+
+std::string FigureHtml(const std::vector<Series>& series, const Panel& panel, const char* step_name, FigureSize size) {
+  const std::vector<DrawnCurve> drawn = CurvesOf(series, panel);
+  if (drawn.empty()) return "";
+  const bool hero = size == FigureSize::kHero;
+  std::string narrow, wide;
+  for (const XAxis axis : {XAxis::kSteps, XAxis::kTokens}) {
+    Chart chart = ChartOf(series, panel, drawn, step_name, axis);
+    const std::string by = axis == XAxis::kSteps ? "by-step" : "by-tokens";
+    if (chart.curves.empty()) {
+      const std::string none = "<p class=\"none " + by + "\">These runs log no token counts for this chart.</p>";
+      narrow += none;
+      wide += none;
+      continue;
+    }
+    chart.width = 400, chart.height = hero ? 290 : 250;
+    narrow += ChartSvg(chart, "class=\"" + by + "\"");
+    if (!hero) continue;
+    chart.width = 1000, chart.height = 380;
+    wide += ChartSvg(chart, "class=\"" + by + "\"");
+  }
+  const std::string plots =
+      hero ? "<div class=\"narrow\">" + narrow + "</div><div class=\"wide\">" + wide + "</div>" : narrow;
   std::string caption = panel.caption;
   if (const std::string note = SmoothingNote(drawn); !note.empty()) caption += (caption.empty() ? "" : " ") + note;
   return std::string("<figure class=\"chart") + (hero ? " hero" : "") + "\"><h3>" + EscapeHtml(panel.title) + "</h3>" +
          plots + "<figcaption>" + EscapeHtml(caption) + "</figcaption><script type=\"application/json\">" +
-         ReadOutJson(panel, drawn, phase) + "</script></figure>";
+         ReadOutJson(panel, drawn, step_name, hero ? kMaxReadOuts : kSmallReadOuts) + "</script></figure>";
 }
 
-Chart SharedChart(const std::vector<RunData>& runs, const char* title, XAxis axis) {
-  for (const Panel& panel : RlPanels()) {
-    if (std::string_view(panel.title) == title)
-      return ChartOf(runs, panel, CurvesOf(runs, panel, Phase::kRl), Phase::kRl, axis);
-  }
-  return {};
+std::string AxisSwitch() {
+  return "<p class=\"axes\"><label for=\"axis-step\">against steps</label><label for=\"axis-tokens\">against "
+         "tokens</label></p>";
 }
-
-}  // namespace
 
 Chart AccuracyChart(const std::vector<RunData>& runs, XAxis axis) { return SharedChart(runs, "Accuracy", axis); }
 Chart LengthChart(const std::vector<RunData>& runs, XAxis axis) { return SharedChart(runs, "Reply length", axis); }
 Chart LanguageChart(const std::vector<RunData>& runs, XAxis axis) { return SharedChart(runs, "Language", axis); }
 
 std::string CurvesSection(const std::vector<RunData>& runs) {
-  std::string figures;
-  for (const Panel& panel : RlPanels())
-    figures += Figure(runs, panel, Phase::kRl, figures.empty() && std::string_view(panel.title) == "Accuracy");
-  std::string pretrain;
-  for (const Panel& panel : PretrainPanels()) pretrain += Figure(runs, panel, Phase::kPretrain, false);
-  if (figures.empty() && pretrain.empty()) return "";
-  std::string out =
-      "<section id=\"curves\"><h2>Curves</h2><div class=\"axes\">"
-      "<input type=\"radio\" name=\"axis\" id=\"axis-step\" checked><label "
-      "for=\"axis-step\">against steps</label>"
-      "<input type=\"radio\" name=\"axis\" id=\"axis-tokens\"><label for=\"axis-tokens\">against "
-      "tokens</label>";
-  if (!figures.empty())
-    out += "<h3 class=\"phase\">Reinforcement learning</h3><div class=\"charts\">" + figures + "</div>";
-  if (!pretrain.empty()) out += "<h3 class=\"phase\">Pretraining</h3><div class=\"charts\">" + pretrain + "</div>";
-  return out + "</div></section>";
+  std::string out;
+  const std::vector<std::string> names = RlStageNames(runs);
+  const bool one_each = std::all_of(runs.begin(), runs.end(), [](const RunData& run) {
+    return std::count_if(run.stages.begin(), run.stages.end(), IsRl) <= 1;
+  });
+  if (one_each && !names.empty()) {
+    out = RlBlock(FirstRlSeries(runs), "Reinforcement learning", true, true);
+  } else {
+    for (const std::string& name : names) {
+      std::vector<Series> series;
+      for (const RunData& run : runs) {
+        if (const StageLog* log = run.FindLog(name); log != nullptr && IsRl(*log)) {
+          series.push_back({&run, log, run.label});
+        }
+      }
+      out += RlBlock(series, StageTitle(name) + ": reinforcement learning", false, out.empty());
+    }
+  }
+  out += SupervisedBlock(runs) + PretrainBlock(runs);
+  if (out.empty()) return "";
+  return "<section id=\"curves\"><h2>Curves</h2>" + AxisSwitch() + out + "</section>";
 }
 
 }  // namespace r1

@@ -2,95 +2,21 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
 #include "base/json.h"
 #include "base/quote.h"
+#include "recipe/report_read.h"
 
 namespace r1 {
 namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
 constexpr size_t kMaxTraces = 20000;    // an evaluation of 500 problems with 16 samples has 8000
 constexpr size_t kCompletionSteps = 5;  // how many steps of completions a report shows
 constexpr size_t kSamplesPerStep = 4096;
-
-Error Malformed(const std::string& where, const std::string& what) {
-  return Error{ErrorCode::kBadInput, where + ": " + what};
-}
-
-// Calls row(object, where) for each line of a JSONL file.
-Status ReadJsonLines(const std::string& path, std::vector<std::string>* notes, size_t max_lines,
-                     const std::function<Status(const json&, const std::string&)>& row) {
-  R1_ASSIGN(const std::string text, ReadFile(path, kMaxFileBytes));
-  size_t begin = 0;
-  for (size_t line = 1; begin < text.size(); ++line) {
-    const size_t newline = text.find('\n', begin);
-    const size_t end = newline == std::string::npos ? text.size() : newline;
-    const std::string_view content(text.data() + begin, end - begin);
-    begin = end + 1;
-    if (line > max_lines) {
-      notes->push_back(path + ": only the first " + std::to_string(max_lines) + " lines are used.");
-      break;
-    }
-    if (content.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const std::string where = path + ":" + std::to_string(line);
-    Result<json> value = ParseJson(content, where);
-    if (!value.ok()) {
-      if (newline == std::string::npos) {
-        notes->push_back(path +
-                         ": the last line is incomplete (the run was still writing or was cut off) "
-                         "and is left out.");
-        break;
-      }
-      return value.error();
-    }
-    if (!value->is_object()) return Malformed(where, "a line must be a JSON object");
-    R1_TRY(row(*value, where));
-  }
-  return {};
-}
-
-// Typed members. Get* want the member; Optional* take its absence (or null) and leave the default.
-Status GetNumber(const json& object, const char* key, const std::string& where, double* out) {
-  const auto it = object.find(key);
-  if (it == object.end() || !it->is_number()) return Malformed(where, "\"" + std::string(key) + "\" must be a number");
-  *out = it->get<double>();
-  return {};
-}
-
-Status OptionalNumber(const json& object, const char* key, const std::string& where, double* out) {
-  const auto it = object.find(key);
-  if (it == object.end() || it->is_null()) return {};
-  return GetNumber(object, key, where, out);
-}
-
-Status OptionalCount(const json& object, const char* key, const std::string& where, int64_t* out) {
-  double value = static_cast<double>(*out);
-  R1_TRY(OptionalNumber(object, key, where, &value));
-  if (!(std::abs(value) <= 9e15) || value != std::floor(value)) {
-    return Malformed(where, "\"" + std::string(key) + "\" must be a whole number");
-  }
-  *out = static_cast<int64_t>(value);
-  return {};
-}
-
-Status GetText(const json& object, const char* key, const std::string& where, std::string* out) {
-  const auto it = object.find(key);
-  if (it == object.end() || !it->is_string()) return Malformed(where, "\"" + std::string(key) + "\" must be a text");
-  *out = it->get<std::string>();
-  return {};
-}
-
-Status OptionalText(const json& object, const char* key, const std::string& where, std::string* out) {
-  const auto it = object.find(key);
-  if (it == object.end() || it->is_null()) return {};
-  return GetText(object, key, where, out);
-}
 
 Status ReadMetrics(const std::string& path, std::vector<std::string>* notes, StageLog* log) {
   int64_t empty_values = 0;
@@ -136,15 +62,34 @@ Status ReadEval(const json& stage, const std::string& where, RunData* run) {
   if (!stage.is_object()) return Malformed(where, "each of \"stages\" must be an object");
   StageEval eval;
   R1_TRY(GetText(stage, "name", where, &eval.name));
+  R1_TRY(OptionalText(stage, "model", where, &eval.model));
   const auto values = stage.find("eval");
   if (values == stage.end() || values->is_null()) return {};
   if (!values->is_object()) return Malformed(where, "\"eval\" of stage " + Quote(eval.name) + " must be an object");
   for (const auto& [key, value] : values->items()) {
     if (value.is_number()) eval.values[key] = value.get<double>();
   }
-  for (const char* share : {"pass@1", "cons@16", "cons@64", "pass@16", "format", "truncated", "reflection", "mixed",
-                            "language", "think_share", "think_accuracy", "first_try_right", "sums_right", "general",
-                            "verifier_yes_given_wrong", "verifier_yes_given_right"}) {
+  for (const char* share : {"pass@1",
+                            "cons@16",
+                            "cons@64",
+                            "pass@16",
+                            "format",
+                            "truncated",
+                            "reflection",
+                            "mixed",
+                            "language",
+                            "think_share",
+                            "think_accuracy",
+                            "first_try_right",
+                            "sums_right",
+                            "general",
+                            "verifier_yes_given_wrong",
+                            "verifier_yes_given_right",
+                            "code@1",
+                            "helpful",
+                            "safe",
+                            "over_refusal",
+                            "direct_pass@1"}) {
     const double value = eval.Get(share);
     if (!std::isnan(value) && (value < 0 || value > 1)) {
       return Malformed(where,
@@ -152,20 +97,6 @@ Status ReadEval(const json& stage, const std::string& where, RunData* run) {
     }
   }
   run->evals.push_back(std::move(eval));
-  return {};
-}
-
-Status ReadNumberTable(const json& object, const char* key, const std::string& where,
-                       std::vector<std::pair<std::string, double>>* out) {
-  const auto table = object.find(key);
-  if (table == object.end() || table->is_null()) return {};
-  if (!table->is_object()) return Malformed(where, "\"" + std::string(key) + "\" must be an object");
-  for (const auto& [name, value] : table->items()) {
-    if (value.is_null()) continue;
-    if (!value.is_number())
-      return Malformed(where, "\"" + std::string(key) + "\"." + Quote(name) + " must be a number");
-    out->emplace_back(name, value.get<double>());
-  }
   return {};
 }
 
@@ -191,6 +122,7 @@ Status ReadResults(const std::string& path, RunData* run) {
     if (!stages->is_array()) return Malformed(path, "\"stages\" must be an array");
     for (const json& stage : *stages) R1_TRY(ReadEval(stage, path, run));
   }
+  R1_TRY(ReadPipeline(object, path, run));
   R1_TRY(ReadNumberTable(object, "times", path, &run->times));
   R1_TRY(ReadNumberTable(object, "tokens", path, &run->tokens));
   for (auto* table : {&run->times, &run->tokens}) {  // JSON keeps no order: the first stage first, sums last
@@ -216,6 +148,7 @@ Status ReadLineage(const std::string& folder, RunData* run) {
     R1_ASSIGN(const json object, ReadJsonFile(manifest));
     if (!object.is_object()) return Malformed(manifest, "must hold a JSON object");
     Flatten(object, "", &run->lineage);
+    R1_TRY(ReadStageHashes(object, manifest, run));
   } else {
     run->notes.push_back(manifest + " is not there: the lineage of this run is unknown.");
   }
@@ -298,10 +231,14 @@ Status ReadCompletions(const std::string& folder, const std::string& stage, RunD
   return {};
 }
 
-// The order a reader expects: pretraining before what follows it.
-int StageRank(const StageLog& log) {
-  if (log.name == "pretrain" || log.name == "base") return 0;
-  return log.Find("reward") == nullptr ? 1 : 2;
+// The order of the recipe; where it is not known, pretraining before what follows it.
+int StageRank(const RunData& run, const StageLog& log) {
+  for (size_t i = 0; i < run.pipeline.size(); ++i) {
+    if (run.pipeline[i].name == log.name) return static_cast<int>(i);
+  }
+  const int after = static_cast<int>(run.pipeline.size());
+  if (log.name == "pretrain" || log.name == "base") return after;
+  return after + (log.Find("reward") == nullptr ? 1 : 2);
 }
 
 }  // namespace
@@ -319,6 +256,27 @@ double StageEval::Get(std::string_view metric) const {
 const StageEval* RunData::FindEval(std::string_view stage) const {
   for (const StageEval& eval : evals) {
     if (eval.name == stage) return &eval;
+  }
+  return nullptr;
+}
+
+const StageEval* RunData::EvalOfModel(std::string_view model) const {
+  for (const StageEval& eval : evals) {
+    if (eval.model == model) return &eval;
+  }
+  return FindEval(model);
+}
+
+const PipelineStage* RunData::FindStage(std::string_view stage) const {
+  for (const PipelineStage& entry : pipeline) {
+    if (entry.name == stage) return &entry;
+  }
+  return nullptr;
+}
+
+const StageLog* RunData::FindLog(std::string_view stage) const {
+  for (const StageLog& log : stages) {
+    if (log.name == stage) return &log;
   }
   return nullptr;
 }
@@ -347,6 +305,7 @@ Result<RunData> ReadRunData(const std::string& folder) {
   while (run.folder.size() > 1 && run.folder.back() == '/') run.folder.pop_back();
   run.name = BaseName(run.folder);
   R1_TRY(ReadResults(JoinPath(folder, "results.json"), &run));
+  run.recipe_name = run.name;
   R1_TRY(ReadLineage(folder, &run));
 
   R1_ASSIGN(const std::vector<std::string> names, ListDir(folder));
@@ -365,9 +324,10 @@ Result<RunData> ReadRunData(const std::string& folder) {
     if (const std::string traces = JoinPath(inner, "traces.jsonl"); name.rfind("eval_", 0) == 0 && Exists(traces)) {
       R1_TRY(ReadTraces(traces, &run, &run.traces[name.substr(5)]));
     }
+    R1_TRY(ReadStageFiles(inner, name, &run));
   }
   std::stable_sort(run.stages.begin(), run.stages.end(),
-                   [](const StageLog& a, const StageLog& b) { return StageRank(a) < StageRank(b); });
+                   [&](const StageLog& a, const StageLog& b) { return StageRank(run, a) < StageRank(run, b); });
   if (run.stages.empty() && run.evals.empty() && run.traces.empty()) {
     return Error{ErrorCode::kBadInput,
                  "nothing to report in " + Quote(folder) +

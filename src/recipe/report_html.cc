@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/utf8.h"
@@ -75,10 +76,22 @@ std::string CompactText(double value) {
 
 std::string SpelledDuration(double seconds) {
   if (std::isnan(seconds)) return "–";
+  if (!(seconds < 1e15)) return CompactText(seconds) + " s";
   if (seconds < 60) return fmt::format("{:.1f} s", seconds);
   const auto whole = static_cast<long long>(std::llround(seconds));
   if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
   return fmt::format("{} h {} min", whole / 3600, whole % 3600 / 60);
+}
+
+std::string Shortened(std::string_view text, size_t characters) {
+  size_t count = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if ((static_cast<unsigned char>(text[i]) & 0xc0) == 0x80) continue;
+    if (++count == characters && text.size() - i > static_cast<size_t>(std::max(1, Utf8Length(text.substr(i))))) {
+      return std::string(text.substr(0, i)) + "…";
+    }
+  }
+  return std::string(text);
 }
 
 std::string CountText(double value) {

@@ -22,6 +22,11 @@ std::string CompactText(double value);                    // 6500000 -> "6.5M", 
 std::string SpelledDuration(double seconds);              // 154 -> "2 min 34 s"
 std::string CountText(double value);                      // 6500000 -> "6,500,000"
 
+std::string Shortened(std::string_view text, size_t characters);  // ends with an ellipsis if it is cut
+
+// The style sheet: light and dark, narrow and wide screens, print (report_style.cc).
+std::string PageStyle();
+
 // The whole document: style sheet and script are part of it (report_page.cc).
 std::string HtmlPage(std::string_view title, std::string_view body);
 

@@ -12,9 +12,9 @@ namespace r1 {
 namespace {
 
 constexpr double kFont = 11;
-constexpr double kCharWidth = 6.2;  // mean advance of a system sans at 11 px; only for layout
-constexpr size_t kMaxPoints = 600;
-constexpr double kOneRowLegend = 18;  // its height
+constexpr double kCharWidth = 6.2;                         // mean advance of a system sans at 11 px; only for layout
+constexpr size_t kMaxPoints = 600, kMaxSmallPoints = 200;  // of a curve, on a wide and on a small chart
+constexpr double kOneRowLegend = 18;                       // its height
 
 struct Range {
   double low = std::numeric_limits<double>::infinity();
@@ -49,12 +49,13 @@ std::string TickText(double value, double step, AxisUnit unit) {
 
 struct Frame {
   double left, right, top, bottom;  // pixels of the plot area
+  size_t max_points;
   Range x, y;
   double X(double v) const { return left + (v - x.low) / (x.high - x.low) * (right - left); }
   double Y(double v) const { return bottom - (v - y.low) / (y.high - y.low) * (bottom - top); }
 };
 
-const char* DashClass(int dash) { return dash == 1 ? " d1" : dash == 2 ? " d2" : ""; }
+const char* DashClass(int dash) { return dash == 1 ? " d1" : dash == 2 ? " d2" : dash == 3 ? " d3" : ""; }
 
 // One polyline per stretch without gaps.
 void AppendLine(std::string* out, const Frame& f, const std::vector<double>& x, const std::vector<double>& y,
@@ -67,7 +68,7 @@ void AppendLine(std::string* out, const Frame& f, const std::vector<double>& x, 
     points.clear();
     count = 0;
   };
-  for (const size_t i : Thin(x.size(), kMaxPoints)) {
+  for (const size_t i : Thin(x.size(), f.max_points)) {
     if (std::isnan(y[i])) {
       flush();
       continue;
@@ -129,7 +130,7 @@ double AppendLegend(std::string* out, const Chart& chart) {
 size_t PointsInside(const Frame& f, const Chart& chart, double left, double right, double top, double bottom) {
   size_t count = 0;
   for (const Curve& curve : chart.curves) {
-    for (const size_t i : Thin(curve.x.size(), kMaxPoints)) {
+    for (const size_t i : Thin(curve.x.size(), f.max_points)) {
       if (std::isnan(curve.y[i])) continue;
       const double x = f.X(curve.x[i]), y = f.Y(curve.y[i]);
       count += x >= left && x <= right && y >= top && y <= bottom ? 1 : 0;
@@ -184,7 +185,7 @@ void AppendAxes(std::string* out, const Frame& f, const Chart& chart, const std:
     *out += fmt::format("<line class=\"axis\" x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>", x, f.bottom,
                         x, f.bottom + 4);
     *out += fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>", x,
-                        f.bottom + 15, TickText(tick, x_step, AxisUnit::kNumber));
+                        f.bottom + 15, TickText(tick, x_step, chart.x_unit));
   }
   *out += fmt::format("<text class=\"title\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>",
                       (f.left + f.right) / 2, f.bottom + 30, EscapeHtml(chart.x_label));
@@ -283,6 +284,7 @@ std::string ChartSvg(const Chart& chart, std::string_view attributes) {
   const double y_step = y_ticks.size() > 1 ? y_ticks[1] - y_ticks[0] : 1;
   double tick_width = 0;
   for (const double tick : y_ticks) tick_width = std::max(tick_width, TextWidth(TickText(tick, y_step, chart.unit)));
+  f.max_points = chart.width > 500 ? kMaxPoints : kMaxSmallPoints;
   f.left = tick_width + 10;
   f.right = chart.width - 12;
   f.top = legend_height + 28;
@@ -311,19 +313,28 @@ std::string_view ChartRules() {
          "raw{stroke-width:1;opacity:.32}"
          ".d1{stroke-dasharray:7 4}.d2{stroke-dasharray:1.5 "
          "4}.ref{stroke-width:1.2;stroke-dasharray:4 4}.neutral{stroke:var(--dim)}"
-         ".k0{stroke:var(--c0)}.k1{stroke:var(--c1)}.k2{stroke:var(--c2)}.k3{stroke:var(--c3)}.k4{"
-         "stroke:var(--c4)}.k5{stroke:var(--c5)}"
+         ".d3{stroke-dasharray:9 3 2 3}"
+         ".k0{stroke:var(--c0)}.k1{stroke:var(--c1)}.k2{stroke:var(--c2)}.k3{stroke:var(--c3)}.k4{stroke:var(--c4)}"
+         ".k5{stroke:var(--c5)}.k6{stroke:var(--c6)}.k7{stroke:var(--c7)}.k8{stroke:var(--c8)}.k9{stroke:var(--c9)}"
+         ".k10{stroke:var(--c10)}.k11{stroke:var(--c11)}"
          ".dot{stroke-width:1.6;fill:var(--paper)}";
 }
 
+std::string_view LightColors() {
+  return "--c0:#0b62b8;--c1:#c2410c;--c2:#0b7a5c;--c3:#9a3aa8;--c4:#8a6500;--c5:#4d5a6b;"
+         "--c6:#c01c58;--c7:#1a7f8e;--c8:#5a7d12;--c9:#5b4fcf;--c10:#a0522d;--c11:#111827;";
+}
+
+std::string_view DarkColors() {
+  return "--c0:#6cb2ff;--c1:#ff9a5c;--c2:#4fd1a5;--c3:#e39af0;--c4:#e5c04d;--c5:#b4c0cf;"
+         "--c6:#ff7fa8;--c7:#5fd4e6;--c8:#b5d85c;--c9:#a79bff;--c10:#d9a384;--c11:#f3f4f6;";
+}
+
 std::string ChartStyle() {
-  return "svg{--paper:#fff;--ink:#1c2430;--dim:#5b6675;--grid:#e3e7ec;"
-         "--c0:#0b62b8;--c1:#c2410c;--c2:#0b7a5c;--c3:#9a3aa8;--c4:#8a6500;--c5:#4d5a6b;"
+  return "svg{--paper:#fff;--ink:#1c2430;--dim:#5b6675;--grid:#e3e7ec;" + std::string(LightColors()) +
          "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif}"
-         "@media(prefers-color-scheme:dark){svg{--paper:#11161d;--ink:#e6ebf2;--dim:#9fabbb;--grid:"
-         "#29323e;"
-         "--c0:#6cb2ff;--c1:#ff9a5c;--c2:#4fd1a5;--c3:#e39af0;--c4:#e5c04d;--c5:#b4c0cf}}" +
-         std::string(ChartRules());
+         "@media(prefers-color-scheme:dark){svg{--paper:#11161d;--ink:#e6ebf2;--dim:#9fabbb;--grid:#29323e;" +
+         std::string(DarkColors()) + "}}" + std::string(ChartRules());
 }
 
 }  // namespace r1

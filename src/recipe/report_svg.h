@@ -1,6 +1,6 @@
 // Line charts as SVG text: linear axes with round ticks and units, curves with a faint line of
 // every step under a smoothed one, points for sparse measurements, dashed reference lines with
-// labels, a legend. Colours are CSS variables --c0 .. --c5 and
+// labels, a legend. Colours are CSS variables --c0 .. --c11 and
 // --ink, --dim, --grid, --paper of the page (or of ChartStyle() in a stand-alone file), so light
 // and dark schemes both work. Shape carries the meaning too (solid, dashed, dotted, markers):
 // colour alone never does.
@@ -15,13 +15,14 @@ namespace r1 {
 
 // kSmoothed: raw faint plus moving average; kPoints: line with markers; kMarkers: markers alone.
 enum class CurveKind { kSmoothed, kLine, kPoints, kMarkers };
+inline constexpr int kCurveColors = 12;
 enum class AxisUnit { kNumber, kPercent };
 
 struct Curve {
   std::string label;
   CurveKind kind = CurveKind::kSmoothed;
-  int color = 0;          // 0..5
-  int dash = 0;           // 0 solid, 1 dashed, 2 dotted
+  int color = 0;          // 0 .. kCurveColors - 1
+  int dash = 0;           // 0 solid, 1 dashed, 2 dotted, 3 dash and dot
   std::vector<double> x;  // increasing; same length as y
   std::vector<double> y;  // NaN: gap
 };
@@ -36,7 +37,8 @@ struct Chart {
   std::string label = {};  // for screen readers
   std::string x_label;
   std::string y_label;
-  AxisUnit unit = AxisUnit::kNumber;
+  AxisUnit unit = AxisUnit::kNumber;  // of y
+  AxisUnit x_unit = AxisUnit::kNumber;
   bool from_zero = true;  // the y axis shows zero
   double y_max = -1;      // >= 0: fixed upper end
   double width = 400;
@@ -65,6 +67,10 @@ std::string ChartSvg(const Chart& chart, std::string_view attributes = "");
 
 // The height that ChartSvg gives the chart: its own, and more for a legend of several rows.
 double ChartHeight(const Chart& chart);
+
+// Definitions of the colour variables --c0 .. --c11 for a light and for a dark page.
+std::string_view LightColors();
+std::string_view DarkColors();
 
 // The rules that the classes in a chart need, for a page that sets the variables itself.
 std::string_view ChartRules();

@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "recipe/report_html.h"
 #include "recipe/report_sections.h"
@@ -18,6 +19,8 @@ namespace {
 constexpr size_t kFoldOver = 1500;        // longer thinking starts folded
 constexpr size_t kMaxReplyBytes = 20000;  // a page for reading; the files have the rest
 constexpr size_t kShownSamples = 4;
+constexpr size_t kMaxCompared = 8;  // evaluations side by side; the style sheet has a rule for each
+constexpr std::array<std::string_view, 4> kShownFirst = {"base", "zero", "dev1", "r1"};
 
 // Class of a word of thinking, "" for most. The words are those of the built-in world's two
 // languages.
@@ -120,31 +123,45 @@ std::string Verdict(bool correct) {
   return correct ? "<span class=\"chip right\">✓ right</span>" : "<span class=\"chip wrong\">✗ wrong</span>";
 }
 
-std::string TraceHtml(const std::string& title, const Trace& trace) {
+std::string TraceHtml(const std::string& title, const Trace& trace, const std::string& css) {
   std::string head = "<div class=\"who\">" + EscapeHtml(title) + " " + Verdict(trace.correct);
   if (trace.tokens > 0) head += fmt::format(" <span class=\"chip\">{} tokens</span>", trace.tokens);
-  return "<div class=\"side\">" + head + "</div>" + ReplyHtml(trace.completion) + "</div>";
+  return "<div class=\"" + css + "\">" + head + "</div>" + ReplyHtml(trace.completion) + "</div>";
 }
 
 std::string KeyOf(const Trace& trace) { return trace.problem.empty() ? trace.prompt : trace.problem; }
 
-struct Pair {
-  const Trace* before;
-  const Trace* after;
+using Traces = std::vector<Trace>;
+
+// The first sample of each problem.
+std::map<std::string, const Trace*> FirstSamples(const Traces& traces) {
+  std::map<std::string, const Trace*> first;
+  for (const Trace& trace : traces) first.emplace(KeyOf(trace), &trace);
+  return first;
+}
+
+// One problem with each evaluation's reply, nullptr where it was not recorded.
+struct Compared {
+  std::string prompt;
+  std::vector<const Trace*> replies;
 };
 
-// The first sample of each problem, in the order of the first evaluation, where both have it.
-std::vector<Pair> PairUp(const std::vector<Trace>& before, const std::vector<Trace>& after) {
-  std::map<std::string, const Trace*> first_after;
-  for (const Trace& trace : after) first_after.emplace(KeyOf(trace), &trace);
-  std::map<std::string, bool> seen;
-  std::vector<Pair> pairs;
-  for (const Trace& trace : before) {
-    if (!seen.emplace(KeyOf(trace), true).second) continue;
-    const auto it = first_after.find(KeyOf(trace));
-    if (it != first_after.end()) pairs.push_back({&trace, it->second});
+// In the order of the first evaluation: the problems that the first and the last have.
+std::vector<Compared> Compare(const std::vector<const Traces*>& evals) {
+  std::vector<std::map<std::string, const Trace*>> first;
+  for (const Traces* traces : evals) first.push_back(FirstSamples(*traces));
+  std::vector<Compared> out;
+  std::set<std::string> seen;
+  for (const Trace& trace : *evals.front()) {
+    if (!seen.insert(KeyOf(trace)).second) continue;
+    Compared compared{trace.prompt, {}};
+    for (const auto& samples : first) {
+      const auto it = samples.find(KeyOf(trace));
+      compared.replies.push_back(it == samples.end() ? nullptr : it->second);
+    }
+    if (compared.replies.back() != nullptr) out.push_back(std::move(compared));
   }
-  return pairs;
+  return out;
 }
 
 struct Outcome {
@@ -157,40 +174,88 @@ constexpr std::array<Outcome, 4> kOutcomes = {{{false, true, "wrong → right", 
                                                {false, false, "wrong → wrong", 2},
                                                {true, false, "right → wrong", 1}}};
 
-std::string PairedTraces(const std::vector<Pair>& pairs, const std::string& before, const std::string& after) {
+std::string ComparedHtml(const Compared& compared, const std::vector<std::string>& titles, const char* outcome) {
+  std::string sides;
+  for (size_t i = 0; i < titles.size(); ++i) {
+    const std::string css = fmt::format("side t{}", i);
+    sides += compared.replies[i] == nullptr ? "<div class=\"" + css + "\"><div class=\"who\">" + EscapeHtml(titles[i]) +
+                                                  ": not recorded</div></div>"
+                                            : TraceHtml(titles[i], *compared.replies[i], css);
+  }
+  return "<article class=\"pair\"><div class=\"prompt\">" + EscapeHtml(PromptText(compared.prompt)) +
+         "<span class=\"chip\">" + outcome + "</span></div><div class=\"sides" + (titles.size() > 2 ? " many" : "") +
+         "\">" + sides + "</div></article>";
+}
+
+// Boxes to choose which evaluations are shown; the style sheet does the rest.
+std::string Picker(const std::vector<std::string>& names, const std::vector<std::string>& titles, size_t run) {
+  if (names.size() < 3) return "";
+  std::string out = "<p class=\"dim\">Show:</p>";
+  for (size_t i = 0; i < names.size(); ++i) {
+    const bool shown =
+        names.size() <= 4 || std::find(kShownFirst.begin(), kShownFirst.end(), names[i]) != kShownFirst.end();
+    out += fmt::format(
+        "<input type=\"checkbox\" class=\"pick pick{0}\" id=\"show-{1}-{0}\"{2}><label "
+        "for=\"show-{1}-{0}\">{3}</label>",
+        i, run, shown ? " checked" : "", EscapeHtml(titles[i]));
+  }
+  return out;
+}
+
+std::string ComparedTraces(const std::vector<Compared>& problems, const std::vector<std::string>& names, size_t run) {
+  std::vector<std::string> titles;
+  for (const std::string& name : names) titles.push_back(StageTitle(name));
   std::string counts, body;
   for (const Outcome& outcome : kOutcomes) {
     size_t count = 0;
-    for (const Pair& pair : pairs) {
-      if (pair.before->correct != outcome.before || pair.after->correct != outcome.after) continue;
-      if (count++ >= outcome.shown) continue;
-      body += "<article class=\"pair\"><div class=\"prompt\">" + EscapeHtml(PromptText(pair.before->prompt)) +
-              "<span class=\"chip\">" + outcome.title + "</span></div><div class=\"sides\">" +
-              TraceHtml(before, *pair.before) + TraceHtml(after, *pair.after) + "</div></article>";
+    for (const Compared& problem : problems) {
+      if (problem.replies.front()->correct != outcome.before || problem.replies.back()->correct != outcome.after)
+        continue;
+      if (count++ < outcome.shown) body += ComparedHtml(problem, titles, outcome.title);
     }
     counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", count, outcome.title);
   }
+  const std::string ends =
+      names.size() > 2 ? " (" + EscapeHtml(titles.front()) + " to " + EscapeHtml(titles.back()) + ")" : "";
   return fmt::format(
-             "<p>First recorded sample of each of {} problems: {}. Shown: the first few of each "
+             "<p>First recorded sample of each of {} problems: {}{}. Shown: the first few of each "
              "kind, not the best.</p>",
-             pairs.size(), counts) +
-         body;
+             problems.size(), counts, ends) +
+         "<div>" + Picker(names, titles, run) + body + "</div>";
 }
 
 std::string SingleTraces(const std::vector<Trace>& traces, const std::string& title) {
   std::string out;
   for (size_t i = 0; i < std::min<size_t>(6, traces.size()); ++i) {
     out += "<article class=\"pair\"><div class=\"prompt\">" + EscapeHtml(PromptText(traces[i].prompt)) +
-           "</div><div class=\"sides one\">" + TraceHtml(title, traces[i]) + "</div></article>";
+           "</div><div class=\"sides one\">" + TraceHtml(title, traces[i], "side") + "</div></article>";
   }
   return "<p>The first recorded samples.</p>" + out;
 }
 
-std::string RunTraces(const RunData& run) {
-  const auto base = run.traces.find("base"), zero = run.traces.find("zero");
-  if (base != run.traces.end() && zero != run.traces.end()) {
-    const std::vector<Pair> pairs = PairUp(base->second, zero->second);
-    if (!pairs.empty()) return PairedTraces(pairs, StageTitle("base"), StageTitle("zero"));
+// The evaluations whose replies are compared, at most kMaxCompared: the main line in its order.
+std::vector<std::string> ComparedNames(const RunData& run) {
+  std::vector<std::string> names;
+  const auto add = [&](const std::string& name) {
+    const auto it = run.traces.find(name);
+    const bool new_one = std::find(names.begin(), names.end(), name) == names.end();
+    if (it != run.traces.end() && !it->second.empty() && new_one) names.push_back(name);
+  };
+  for (const std::string& name : MainEvals({&run})) add(name);
+  if (run.evals.empty()) {
+    for (const char* name : {"base", "zero", "dev1", "dev2", "dev3", "r1"}) add(name);
+  }
+  if (names.size() > kMaxCompared) names.resize(kMaxCompared);
+  return names;
+}
+
+std::string RunTraces(const RunData& run, size_t index) {
+  const std::vector<std::string> names = ComparedNames(run);
+  if (names.size() > 1) {
+    std::vector<const Traces*> evals;
+    for (const std::string& name : names) evals.push_back(&run.traces.find(name)->second);
+    const std::vector<Compared> problems = Compare(evals);
+    if (!problems.empty()) return ComparedTraces(problems, names, index);
   }
   std::string out;
   for (const auto& [name, traces] : run.traces) {
@@ -276,8 +341,9 @@ std::string ReplyHtml(const std::string& reply) {
 
 std::string TracesSection(const std::vector<RunData>& runs) {
   std::string out;
-  for (const RunData& run : runs) {
-    const std::string part = RunTraces(run);
+  for (size_t r = 0; r < runs.size(); ++r) {
+    const RunData& run = runs[r];
+    const std::string part = RunTraces(run, r);
     if (part.empty()) continue;
     if (runs.size() > 1) {
       out += "<details class=\"step\"" + std::string(out.empty() ? " open" : "") + "><summary>" + EscapeHtml(run.name) +
@@ -293,10 +359,22 @@ std::string TracesSection(const std::vector<RunData>& runs) {
 std::string CompletionsSection(const std::vector<RunData>& runs) {
   std::string out;
   for (const RunData& run : runs) {
-    std::string part;
+    std::set<std::string> stages;
+    for (const StepCompletions& step : run.completions) stages.insert(step.stage);
+    std::string part, stage_part;
     for (size_t i = 0; i < run.completions.size(); ++i) {
-      const bool ends = runs.size() == 1 && (i == 0 || i + 1 == run.completions.size());
-      part += StepHtml(run.completions[i], ends);
+      const StepCompletions& step = run.completions[i];
+      const bool first = i == 0 || run.completions[i - 1].stage != step.stage;
+      const bool last = i + 1 == run.completions.size() || run.completions[i + 1].stage != step.stage;
+      stage_part += StepHtml(step, runs.size() == 1 && stages.size() == 1 && (first || last));
+      if (!last) continue;
+      if (stages.size() > 1 && !stage_part.empty()) {
+        part += "<details class=\"step\"><summary>" + EscapeHtml(StageTitle(step.stage)) + "</summary>" + stage_part +
+                "</details>";
+      } else {
+        part += stage_part;
+      }
+      stage_part.clear();
     }
     if (part.empty()) continue;
     if (runs.size() > 1) out += "<h3>" + EscapeHtml(run.name) + "</h3>";

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
@@ -16,8 +16,12 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "data/corpus_stream.h"
+#include "data/preference_data.h"
+#include "data/sft_data.h"
+#include "eval/task_eval.h"
 #include "kernels/kernels.h"
 #include "model/io.h"
+#include "model/params.h"
 #include "recipe/report.h"
 #include "rl/loop.h"
 #include "train/run_files.h"
@@ -27,6 +31,7 @@ namespace r1 {
 namespace {
 
 constexpr int64_t kMaxSmallFile = int64_t{64} << 20;
+constexpr int64_t kMaxTokenizerBytes = int64_t{256} << 20;
 constexpr size_t kShownTraces = 3;
 constexpr int64_t kVocabMultiple = 32;
 
@@ -57,18 +62,29 @@ class FolderLock {
   int fd_;
 };
 
-// Sum of a metric over a stage's steps.
-double SumMetric(const std::string& path, const char* name) {
+// Calls visit with each value of a metric over a stage's steps.
+template <class F>
+void EachMetric(const std::string& path, const char* name, F visit) {
   const Result<std::string> text = ReadFile(path, kMaxSmallFile * 16);
-  double sum = 0;
   for (size_t at = 0; text.ok() && at < text->size();) {
     const size_t end = std::min(text->find('\n', at), text->size());
     const auto line = ParseJson(std::string_view(*text).substr(at, end - at), path);
     if (line.ok() && line->is_object() && line->contains(name) && (*line)[name].is_number())
-      sum += (*line)[name].get<double>();
+      visit((*line)[name].get<double>());
     at = end + 1;
   }
+}
+
+double SumMetric(const std::string& path, const char* name) {
+  double sum = 0;
+  EachMetric(path, name, [&](double value) { sum += value; });
   return sum;
+}
+
+double LastMetric(const std::string& path, const char* name) {
+  double last = 0;
+  EachMetric(path, name, [&](double value) { last = value; });
+  return last;
 }
 
 class Runner {
@@ -85,9 +101,10 @@ class Runner {
     R1_TRY(MakeDirs(folder_));
     R1_ASSIGN(const FolderLock lock, FolderLock::Take(folder_));
     R1_TRY(ClearLeftovers());
-    R1_TRY(KeepRecipe());
+    R1_ASSIGN(odds_, CorpusNamed(recipe_.corpus));
     R1_TRY(PrepareTokenizer());
-    Say(fmt::format("tokenizer: {} tokens, every word and number of the world is one of them\n", tokenizer_->size()));
+    R1_TRY(KeepRecipe());
+    Say(fmt::format("tokenizer: {} tokens\n", tokenizer_->size()));
     manifest_["format"] = 1;
     manifest_["name"] = recipe_.name;
     manifest_["seed"] = recipe_.seed;
@@ -106,6 +123,17 @@ class Runner {
   }
 
  private:
+  // What a stage reads, as files and folders, and what names its result.
+  struct Job {
+    Job(RecipeStage& s, std::string f) : stage(s), folder(std::move(f)) {}
+    RecipeStage& stage;
+    std::string folder;
+    std::string model, helpful, harmless, teacher;  // folders
+    std::vector<std::string> data;                  // files
+    ModelConfig config;                             // pretrain: what is built
+    std::string hash;                               // of everything that shapes the result
+  };
+
   void Say(const std::string& text) const {
     if (!options_.quiet) {
       std::fputs(text.c_str(), stdout);
@@ -113,6 +141,7 @@ class Runner {
     }
   }
   std::string StageFolder(const std::string& name) const { return JoinPath(folder_, name); }
+  uint64_t Seed() const { return static_cast<uint64_t>(recipe_.seed); }
 
   // What killed processes left; those of checkpoints are cleared by their stage.
   Status ClearLeftovers() {
@@ -139,16 +168,45 @@ class Runner {
     return WriteFileAtomic(path, text);
   }
 
+  // The tokenizer of the models that stages take from outside the run: they must all have the same one.
+  Result<std::optional<std::string>> OutsideTokenizer() {
+    std::optional<std::string> found;
+    std::string from;
+    for (const auto& stage : recipe_.stages) {
+      for (const std::string& model : {stage->in.model, stage->in.helpful, stage->in.harmless, stage->in.teacher}) {
+        if (model.empty() || recipe_.Find(model) != nullptr) continue;
+        R1_ASSIGN(const std::string folder, ResolveModelFolder(model));
+        R1_ASSIGN(std::string text, ReadFile(JoinPath(folder, "tokenizer.json"), kMaxTokenizerBytes));
+        if (found.has_value() && *found != text)
+          return Error{ErrorCode::kRefused, folder + " and " + from + " have different tokenizers; one run has one"};
+        from = folder;
+        found = std::move(text);
+      }
+    }
+    return found;
+  }
+
   Status PrepareTokenizer() {
     const std::string path = JoinPath(folder_, "tokenizer.json");
+    R1_ASSIGN(const std::optional<std::string> outside, OutsideTokenizer());
     if (Exists(path)) {
       R1_ASSIGN(Tokenizer loaded, Tokenizer::Load(path));
       tokenizer_.emplace(std::move(loaded));
+    } else if (outside.has_value()) {
+      R1_ASSIGN(Tokenizer given, Tokenizer::FromJson(*outside, "the model's tokenizer.json"));
+      R1_TRY(WriteFileAtomic(path, *outside));
+      tokenizer_.emplace(std::move(given));
     } else {
-      R1_ASSIGN(Tokenizer trained, TrainTokenizer(static_cast<uint64_t>(recipe_.seed),
-                                                  static_cast<uint64_t>(recipe_.tokenizer_documents)));
+      R1_ASSIGN(Tokenizer trained, TrainTokenizer(Seed(), static_cast<uint64_t>(recipe_.tokenizer_documents), odds_));
       R1_TRY(WriteFileAtomic(path, trained.ToJson()));
       tokenizer_.emplace(std::move(trained));
+    }
+    if (outside.has_value()) {
+      R1_ASSIGN(const std::string there, ReadFile(path, kMaxTokenizerBytes));
+      if (there != *outside)
+        return Error{ErrorCode::kRefused, path +
+                                              " is not the tokenizer of the model that this run starts from; give "
+                                              "another --output-dir"};
     }
     if (recipe_.model.vocab_size == 0) {
       model_vocab_ = kernels::RoundUp(tokenizer_->size(), kVocabMultiple);
@@ -161,79 +219,229 @@ class Runner {
     return {};
   }
 
+  // The model of a stage's input, resolved; its hash goes into the lineage and into *shaping.
+  Result<std::string> InputModel(const std::string& name, const char* role, Json* entry, std::string* shaping) {
+    if (name.empty()) return std::string();
+    R1_ASSIGN(const std::string folder, ResolveModelFolder(recipe_.Find(name) != nullptr ? StageFolder(name) : name));
+    R1_ASSIGN(const std::string hash, Sha256OfFile(JoinPath(folder, "model.safetensors")));
+    (*entry)[role] = name;
+    (*entry)[std::string(role) + "_sha256"] = hash;
+    *shaping += hash;
+    return folder;
+  }
+
+  // The file that a data stage leaves for a stage of this kind.
+  std::string DataFile(const std::string& name, const RecipeStage& reader) const {
+    const RecipeStage* writer = recipe_.Find(name);
+    if (writer == nullptr) return name;
+    const auto* rm = std::get_if<RewardModelConfig>(&reader.settings);
+    const bool pairs = writer->kind == "preferences";
+    return JoinPath(StageFolder(name), !pairs                                  ? "samples.jsonl"
+                                       : rm != nullptr && rm->kind == "safety" ? "safety.jsonl"
+                                                                               : "pairs.jsonl");
+  }
+
+  Result<Job> Prepare(RecipeStage& stage, Json* entry) {
+    Job job(stage, StageFolder(stage.name));
+    job.config = recipe_.model;
+    (*entry)["name"] = stage.name;
+    (*entry)["kind"] = stage.kind;
+    if (!stage.in.preset.empty()) {
+      R1_ASSIGN(job.config, ModelPreset(stage.in.preset));
+      (*entry)["preset"] = stage.in.preset;
+    }
+    job.config.vocab_size = model_vocab_;
+    std::string shaping = ShapingText(stage) + ModelConfigToJson(job.config) + recipe_.corpus +
+                          std::to_string(recipe_.seed) + Sha256(tokenizer_->ToJson());
+    R1_ASSIGN(job.model, InputModel(stage.in.model, "model", entry, &shaping));
+    R1_ASSIGN(job.helpful, InputModel(stage.in.helpful, "helpful", entry, &shaping));
+    R1_ASSIGN(job.harmless, InputModel(stage.in.harmless, "harmless", entry, &shaping));
+    R1_ASSIGN(job.teacher, InputModel(stage.in.teacher, "teacher", entry, &shaping));
+    for (const std::string& name : SplitList(stage.in.data)) {
+      job.data.push_back(DataFile(name, stage));
+      R1_ASSIGN(const std::string hash, Sha256OfFile(job.data.back()));
+      (*entry)["data"].push_back({{"name", name}, {"sha256", hash}});
+      shaping += hash;
+    }
+    job.hash = Sha256(shaping);
+    (*entry)["config_sha256"] = job.hash;
+    return Result<Job>(std::move(job));
+  }
+
   Status RunStage(RecipeStage& stage) {
     Json entry;
-    entry["name"] = stage.name;
-    entry["kind"] = stage.kind;
-    std::string parent_hash;
-    std::string model_folder;
-    if (stage.kind != "pretrain") {
-      R1_ASSIGN(model_folder, InputModel(stage));
-      R1_ASSIGN(parent_hash, Sha256OfFile(JoinPath(model_folder, "model.safetensors")));
-      entry["model"] = stage.model;
-      entry["model_sha256"] = parent_hash;
-    }
-    ModelConfig config = recipe_.model;
-    config.vocab_size = model_vocab_;
-    const std::string shaping = ShapingText(stage) + ModelConfigToJson(config) + std::to_string(recipe_.seed) +
-                                Sha256(tokenizer_->ToJson()) + parent_hash;
-    const std::string hash = Sha256(shaping);
-    entry["config_sha256"] = hash;
-    const std::string folder = StageFolder(stage.name);
-    const uint64_t seed = static_cast<uint64_t>(recipe_.seed);
+    Result<Job> job = Prepare(stage, &entry);
     Status done;
-    if (auto* pretrain = std::get_if<PretrainConfig>(&stage.settings)) {
-      Model model(config, true);
-      model.Init(seed);
-      done = RunPretrain(model, *tokenizer_, *pretrain, seed, folder, hash, pool_, stage.name);
-    } else if (auto* rl = std::get_if<RlConfig>(&stage.settings)) {
-      R1_ASSIGN(Model model, LoadModel(model_folder, true, pool_));
-      done = RunRl(model, *tokenizer_, *rl, seed, folder, hash, pool_, stage.name);
-    } else {
-      done = Evaluate(stage, std::get<EvalConfig>(stage.settings), model_folder, hash);
-    }
-    if (done.ok() && stage.kind != "eval") {
-      R1_ASSIGN(const std::string result, ResolveModelFolder(folder));
-      R1_ASSIGN(entry["result_sha256"], Sha256OfFile(JoinPath(result, "model.safetensors")));
-      entry["checkpoint"] = JoinPath(stage.name, BaseName(result));
-      const std::string metrics = JoinPath(folder, "metrics.jsonl");
-      times_[stage.name] = SumMetric(metrics, "step_time");
-      stage_tokens_[stage.name] = SumMetric(metrics, stage.kind == "rl" ? "trained_tokens" : "tokens");
-    }
+    if (!job.ok()) done = job.error();
+    if (done.ok()) done = Dispatch(*job);
+    if (done.ok()) done = Record(*job, &entry);
     manifest_["stages"].push_back(entry);
     return done;
   }
 
-  Result<std::string> InputModel(const RecipeStage& stage) {
-    for (const auto& other : recipe_.stages) {
-      if (other->name == stage.model && other->kind != "eval") return ResolveModelFolder(StageFolder(stage.model));
+  Status Dispatch(const Job& job) {
+    RecipeStage& stage = job.stage;
+    if (const auto* c = std::get_if<PretrainConfig>(&stage.settings)) {
+      Model model(job.config, true);
+      model.Init(Seed());
+      return RunPretrain(model, *tokenizer_, WithReasoning(odds_, stage.in.reasoning), *c, Seed(), job.folder, job.hash,
+                         pool_, stage.name);
     }
-    return ResolveModelFolder(stage.model);
+    if (const auto* c = std::get_if<SftConfig>(&stage.settings)) return Sft(job, *c);
+    if (const auto* c = std::get_if<RlConfig>(&stage.settings)) return Rl(job, *c);
+    if (const auto* c = std::get_if<RewardModelConfig>(&stage.settings)) return RewardModel(job, *c);
+    if (const auto* c = std::get_if<EvalConfig>(&stage.settings)) return Evaluate(job, *c);
+    return MakeData(job);
   }
 
-  Status Evaluate(const RecipeStage& stage, const EvalConfig& config, const std::string& model_folder,
-                  const std::string& hash) {
-    const std::string folder = StageFolder(stage.name), path = JoinPath(folder, "eval.json");
-    R1_TRY(MakeDirs(folder));
-    if (Exists(path)) {
-      R1_ASSIGN(const nlohmann::json old, ReadJsonFile(path));
-      if (old.value("config_sha256", "") == hash) return {};
-      return Error{ErrorCode::kRefused, path + " was made with other settings; give another --output-dir"};
+  Status Sft(const Job& job, const SftConfig& config) {
+    std::vector<TokenDocument> documents;
+    for (const std::string& file : job.data) {
+      R1_ASSIGN(std::vector<TokenDocument> more, LoadSftData(file, *tokenizer_));
+      documents.insert(documents.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
     }
-    R1_ASSIGN(const Model model, LoadModel(model_folder, false, pool_));
-    R1_ASSIGN(const EvalResult result,
-              EvaluateWorld(model, *tokenizer_, config, static_cast<uint64_t>(recipe_.seed), pool_));
-    R1_TRY(WriteFileAtomic(JoinPath(folder, "traces.jsonl"), TracesText(result)));
+    R1_ASSIGN(Model model, LoadModel(job.model, true, pool_));
+    std::optional<Model> teacher;
+    if (!job.teacher.empty()) {
+      R1_ASSIGN(Model loaded, LoadModel(job.teacher, false, pool_));
+      teacher.emplace(std::move(loaded));
+    }
+    return RunSft(model, *tokenizer_, std::move(documents), config, Seed(), job.folder, job.hash, pool_, job.stage.name,
+                  teacher.has_value() ? &*teacher : nullptr);
+  }
+
+  Status Rl(const Job& job, const RlConfig& config) {
+    R1_ASSIGN(Model model, LoadModel(job.model, true, pool_));
+    RlHooks hooks;
+    std::optional<Model> helpful, harmless;
+    for (const auto& [folder, place] : {std::pair{&job.helpful, &helpful}, {&job.harmless, &harmless}}) {
+      if (folder->empty()) continue;
+      R1_ASSIGN(Model loaded, LoadModel(*folder, false, pool_));
+      place->emplace(std::move(loaded));
+    }
+    if (helpful.has_value()) hooks.helpful = &*helpful;
+    if (harmless.has_value()) hooks.harmless = &*harmless;
+    const CurveConfig curve{recipe_.curve_problems, recipe_.curve_samples, recipe_.corpus == "wide"};
+    hooks.evaluate = [&](const Model& policy, int64_t, Metrics* metrics) -> Status {
+      R1_ASSIGN(const auto measured, EvaluateForCurve(policy, *tokenizer_, curve, Seed(), pool_));
+      metrics->insert(metrics->end(), measured.begin(), measured.end());
+      return {};
+    };
+    return RunRl(model, *tokenizer_, config, Seed(), job.folder, job.hash, pool_, job.stage.name, hooks);
+  }
+
+  Status RewardModel(const Job& job, const RewardModelConfig& config) {
+    const std::optional<RewardKind> kind = RewardKindFromName(config.kind);
+    R1_CHECK(kind.has_value(), "the recipe's validation let an unknown kind of reward model pass");
+    std::vector<RewardExample> data;
+    for (const std::string& file : job.data) {
+      R1_ASSIGN(std::vector<RewardExample> more, LoadRewardData(file, *kind, *tokenizer_));
+      data.insert(data.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    }
+    R1_ASSIGN(Model model, LoadBody(job.model, 1, pool_, Seed()));
+    R1_TRY(RunRewardModel(model, *tokenizer_, data, config, Seed(), job.folder, job.hash, pool_, job.stage.name));
+    R1_ASSIGN(const nlohmann::json eval, ReadJsonFile(JoinPath(job.folder, "eval.json")));
+    const auto number = [&](const char* key) {  // null: nothing was held out
+      return eval.contains(key) && eval[key].is_number() ? eval[key].get<double>() : 0.0;
+    };
+    Say(fmt::format("{}: {:.0f} held out, accuracy {:.1f} %, calibration error {:.3f}\n", job.stage.name,
+                    number("held_out"), 100 * number("accuracy"), number("ece")));
+    return {};
+  }
+
+  // Stages that leave files instead of a model: done is done.
+  Status MakeData(const Job& job) {
+    const std::string path = JoinPath(job.folder, "done.json");
+    R1_TRY(MakeDirs(job.folder));
+    if (Exists(path)) return CheckDone(path, job.hash);
+    const auto began = std::chrono::steady_clock::now();
+    R1_ASSIGN(const Model model, LoadModel(job.model, false, pool_));
+    if (const auto* c = std::get_if<SampleConfig>(&job.stage.settings)) {
+      R1_TRY(RunSample(model, *tokenizer_, *c, Seed(), job.folder, pool_, job.stage.name));
+    } else {
+      R1_TRY(RunPreferences(model, *tokenizer_, std::get<PreferencesConfig>(job.stage.settings), Seed(), job.folder,
+                            pool_));
+    }
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    R1_ASSIGN(const nlohmann::json stats, ReadJsonFile(JoinPath(job.folder, "stats.json")));
+    Say(fmt::format("{}: {}\n", job.stage.name, stats.dump()));
+    Json done;
+    done["config_sha256"] = job.hash;
+    done["wall_time"] = seconds;
+    return WriteFileAtomic(path, ToPrettyText(done));
+  }
+
+  static Status CheckDone(const std::string& path, const std::string& hash) {
+    R1_ASSIGN(const nlohmann::json old, ReadJsonFile(path));
+    if (old.value("config_sha256", "") == hash) return {};
+    return Error{ErrorCode::kRefused, path + " was made with other settings; give another --output-dir"};
+  }
+
+  Status Evaluate(const Job& job, const EvalConfig& config) {
+    const std::string path = JoinPath(job.folder, "eval.json");
+    R1_TRY(MakeDirs(job.folder));
+    if (Exists(path)) return CheckDone(path, job.hash);
+    R1_ASSIGN(const Model model, LoadModel(job.model, false, pool_));
+    R1_ASSIGN(const EvalResult result, EvaluateWorld(model, *tokenizer_, config, Seed(), pool_));
+    R1_TRY(WriteFileAtomic(JoinPath(job.folder, "traces.jsonl"), TracesText(result)));
     Json j = EvalToJson(result);
-    j["config_sha256"] = hash;
+    j["config_sha256"] = job.hash;
     j["wall_time"] = result.seconds;
     R1_TRY(WriteFileAtomic(path, ToPrettyText(j)));
-    Say(fmt::format("\n== {} ({}) ==\n{}", stage.name, stage.model, EvalText(result)));
+    Say(fmt::format("\n== {} ({}) ==\n{}", job.stage.name, job.stage.in.model, EvalText(result)));
     for (size_t i = 0; i < result.traces.size() && i < kShownTraces; ++i) {
       Say(fmt::format("  {}\n    {} {}\n", result.traces[i].prompt, result.traces[i].completion,
                       result.traces[i].correct ? "[right]" : "[wrong]"));
     }
     Say("\n");
+    return {};
+  }
+
+  // What a finished stage adds to the lineage and to the results.
+  Status Record(const Job& job, Json* entry) {
+    const RecipeStage& stage = job.stage;
+    if (stage.kind == "eval") return {};
+    Json line;
+    line["name"] = stage.name;
+    line["kind"] = stage.kind;
+    for (const auto& [role, name] : {std::pair{"model", &stage.in.model},
+                                     {"helpful", &stage.in.helpful},
+                                     {"harmless", &stage.in.harmless},
+                                     {"teacher", &stage.in.teacher}}) {
+      if (!name->empty()) line[role] = *name;
+    }
+    if (stage.kind == "pretrain") {
+      line["preset"] = stage.in.preset.empty() ? recipe_.preset : stage.in.preset;
+      line["reasoning"] = stage.in.reasoning;
+    }
+    if (!stage.in.data.empty()) line["data"] = SplitList(stage.in.data);
+    if (const auto* rl = std::get_if<RlConfig>(&stage.settings)) {
+      line["algorithm"] = rl->loss.algorithm;
+      line["task"] = rl->task;
+    }
+    double seconds = 0;
+    if (stage.kind == "sample" || stage.kind == "preferences") {
+      R1_ASSIGN(const nlohmann::json done, ReadJsonFile(JoinPath(job.folder, "done.json")));
+      R1_ASSIGN(const nlohmann::json stats, ReadJsonFile(JoinPath(job.folder, "stats.json")));
+      seconds = done.value("wall_time", 0.0);
+      line["sampled_tokens"] = stats.value("sampled_tokens", 0.0);
+    } else {
+      R1_ASSIGN(const std::string result, ResolveModelFolder(job.folder));
+      R1_ASSIGN((*entry)["result_sha256"], Sha256OfFile(JoinPath(result, "model.safetensors")));
+      (*entry)["checkpoint"] = JoinPath(stage.name, BaseName(result));
+      R1_ASSIGN(const std::string config_text, ReadFile(JoinPath(result, "config.json"), kMaxSmallFile));
+      R1_ASSIGN(const ModelConfig config, ModelConfigFromJson(config_text, result));
+      line["parameters"] = CountParams(config).total;
+      const std::string metrics = JoinPath(job.folder, "metrics.jsonl");
+      seconds = SumMetric(metrics, "step_time");
+      line["trained_tokens"] = SumMetric(metrics, stage.kind == "rl" ? "trained_tokens" : "tokens");
+      if (stage.kind == "rl") line["sampled_tokens"] = LastMetric(metrics, "num_tokens");
+      tokens_[stage.name] = line["trained_tokens"];
+    }
+    line["seconds"] = seconds;
+    times_[stage.name] = seconds;
+    total_seconds_ += seconds;
+    pipeline_.push_back(line);
     return {};
   }
 
@@ -245,15 +453,9 @@ class Runner {
     results["seed"] = recipe_.seed;
     results["preset"] = recipe_.preset;
     results["stages"] = Json::array();
-    double total = 0, eval_time = 0;
-    Json times, tokens;
+    double eval_time = 0;
     for (const auto& stage : recipe_.stages) {
-      if (stage->kind != "eval") {
-        times[stage->name] = times_[stage->name];
-        total += times_[stage->name];
-        tokens[stage->name] = stage_tokens_[stage->name];
-        continue;
-      }
+      if (stage->kind != "eval") continue;
       R1_ASSIGN(const nlohmann::json eval, ReadJsonFile(JoinPath(StageFolder(stage->name), "eval.json")));
       eval_time += eval.value("wall_time", 0.0);
       Json kept;
@@ -261,12 +463,13 @@ class Runner {
         if (key != "wall_time" && key != "config_sha256") kept[key] = value;
       }
       const std::string label = stage->name.rfind("eval_", 0) == 0 ? stage->name.substr(5) : stage->name;
-      results["stages"].push_back({{"name", label}, {"model", stage->model}, {"eval", kept}});
+      results["stages"].push_back({{"name", label}, {"model", stage->in.model}, {"eval", kept}});
     }
-    times["eval"] = eval_time;
-    times["total"] = total + eval_time;
-    results["times"] = times;
-    results["tokens"] = tokens;
+    times_["eval"] = eval_time;
+    times_["total"] = total_seconds_ + eval_time;
+    results["times"] = times_;
+    results["tokens"] = tokens_;
+    results["pipeline"] = pipeline_;
     RunOutcome outcome{folder_, JoinPath(folder_, "results.json"), JoinPath(folder_, "report.html")};
     R1_TRY(WriteFileAtomic(outcome.results_path, ToPrettyText(results)));
     R1_TRY(WriteReport({folder_}, outcome.report_path));
@@ -277,10 +480,12 @@ class Runner {
   const RunOptions& options_;
   std::string folder_;
   ThreadPool pool_;
+  CorpusOdds odds_;
   std::optional<Tokenizer> tokenizer_;
   int64_t model_vocab_ = 0;
   Json manifest_;
-  std::map<std::string, double> times_, stage_tokens_;
+  Json times_ = Json::object(), tokens_ = Json::object(), pipeline_ = Json::array();
+  double total_seconds_ = 0;
 };
 
 }  // namespace
