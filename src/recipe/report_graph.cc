@@ -185,7 +185,9 @@ std::string SamplesTable(const RunData& run) {
   for (const SampleStats& stats : run.samples) {
     std::string dropped;
     for (const auto& [reason, count] : stats.dropped) {
-      dropped += (dropped.empty() ? "" : ", ") + EscapeHtml(reason) + " " + CountText(count);
+      std::string words = reason;
+      std::replace(words.begin(), words.end(), '_', ' ');
+      dropped += (dropped.empty() ? "" : ", ") + EscapeHtml(words) + " " + CountText(count);
     }
     std::string kept = CountText(stats.kept);
     if (!std::isnan(stats.pairs)) kept = CountText(stats.pairs) + " pairs";

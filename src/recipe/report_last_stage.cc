@@ -7,6 +7,7 @@
 
 #include "recipe/report_curves.h"
 #include "recipe/report_html.h"
+#include "recipe/report_paper.h"
 #include "recipe/report_sections.h"
 
 namespace r1 {
@@ -31,6 +32,17 @@ constexpr Measure kMeasures[] = {{"helpful", "Helpful", "hidden score of replies
                                  {"code@1", "code@1", "programs"},
                                  {"mixed", "Mixed languages", "replies"}};
 
+// "AlpacaEval 2.0 62.1 → 87.6, ...": the paper's benchmarks of helpfulness.
+std::string PaperText() {
+  std::string text;
+  for (const PaperRow& row : kPaperRows) {
+    if (std::string_view(row.metric) != "helpful") continue;
+    text += fmt::format("{}{} {:.1f} → {:.1f}", text.empty() ? "" : ", ", row.benchmark, PaperValue(row, kBefore),
+                        PaperValue(row, kAfter));
+  }
+  return text;
+}
+
 std::string BeforeAfter(const RunGroup& group) {
   std::string rows;
   for (const Measure& m : kMeasures) {
@@ -44,9 +56,9 @@ std::string BeforeAfter(const RunGroup& group) {
   return "<h3>Before and after</h3><div class=\"scroll\"><table class=\"results\"><thead><tr><th>measure</th><th>" +
          StageTitle(kBefore) + "</th><th>" + StageTitle(kAfter) + "</th><th>change, points</th></tr></thead><tbody>" +
          rows +
-         "</tbody></table></div><p class=\"dim\">Helpfulness and safety are judged by rules that neither the models "
-         "nor the "
-         "reward models ever see. The paper: AlpacaEval 2.0 62.1 → 87.6, Arena-Hard 75.6 → 92.3 (Dev3 → R1).</p>";
+         "</tbody></table></div><p class=\"dim\">Helpfulness and safety are measured by the world's hidden rules, "
+         "not by the reward models. The paper, " +
+         StageTitle(kBefore) + " to " + StageTitle(kAfter) + ": " + PaperText() + ".</p>";
 }
 
 // Stated probability against share of right decisions; the diagonal is a calibrated model.

@@ -187,6 +187,8 @@ TEST(ReportPipeline, ClaimsAreJudgedByTheNumbers) {
   WriteFakePipeline(dir / "r1", {.steps = 60});
   const std::string claims = SectionText(*RenderReport({dir / "r1"}), "claims");
   EXPECT_TRUE(Has(RowOf(claims, "The cold start costs accuracy"), ">follows<"));
+  EXPECT_TRUE(Has(RowOf(claims, "The cold start costs accuracy"), "<b>↓</b> AIME 2024: 77.9 → 59.0</td>"));
+  EXPECT_TRUE(Has(RowOf(claims, "RL alone teaches"), "AIME 2024: 15.6 → 77.9</td>"));
   EXPECT_TRUE(Has(RowOf(claims, "The language reward costs no mathematics"), ">follows<"));
   EXPECT_TRUE(Has(RowOf(claims, "R1 is better than R1-Zero in mathematics"), ">within noise<"));
   EXPECT_TRUE(Has(RowOf(claims, "Distilling a small model beats RL on it <small>student64"), ">follows<"));

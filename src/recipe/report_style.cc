@@ -179,7 +179,8 @@ footer{color:var(--dim);font-size:.82rem;margin-top:1.2rem}
 nav,.legend button,.axes,.pick+label,.tip,section>div>p.dim:first-child:has(+.pick){display:none!important}
 section{border:0;padding:0;margin:18px 0}body{font-size:10pt}main{max-width:none;padding:0}
 h2,h3,h4,summary{break-after:avoid}figure,.pair,tr,.tile,.bar,.graph{break-inside:avoid}.pair{break-inside:auto}
-.charts{grid-template-columns:1fr 1fr}.scroll{overflow:visible}.graphside{grid-template-columns:minmax(0,11fr) minmax(0,9fr);gap:14px}.graphside.full{grid-template-columns:minmax(0,1fr)}
+.charts{grid-template-columns:1fr 1fr}.scroll{overflow:visible}
+.graphside{grid-template-columns:minmax(0,11fr) minmax(0,9fr);gap:14px}.graphside.full{grid-template-columns:minmax(0,1fr)}
 .results{font-size:7.6pt;min-width:100%}.results th,.results td{padding:.2rem .3rem;white-space:normal}
 .results tbody th,.claims tbody th,.results .wrap{min-width:0}.results .se{white-space:nowrap}
 .sides{grid-template-columns:1fr 1fr}.sides.many{grid-template-columns:1fr 1fr}pre,.reply{white-space:pre-wrap}

@@ -33,13 +33,13 @@ inline std::string FakePipelineJson(const std::vector<FakeStage>& stages) {
   for (const FakeStage& s : stages) {
     std::string data;
     for (const std::string& one : s.data) data += (data.empty() ? "" : ",") + JsonText(one);
-    out += fmt::format(
-        R"({}{{"name":{},"kind":{},"model":{},"data":[{}],"helpful":{},"harmless":{},"preset":{},{}{}"parameters":{:.0f},"trained_tokens":{:.0f},"sampled_tokens":{:.0f},"seconds":{:.1f}}})",
-        out.empty() ? "" : ",\n", JsonText(s.name), JsonText(s.kind), JsonText(s.model), data, JsonText(s.helpful),
-        JsonText(s.harmless), JsonText(s.preset),
-        s.algorithm.empty() ? "" : "\"algorithm\":" + JsonText(s.algorithm) + ",",
-        s.reasoning.empty() ? "" : "\"reasoning\":" + JsonText(s.reasoning) + ",", s.parameters, s.trained, s.sampled,
-        s.seconds);
+    out += fmt::format(R"({}{{"name":{},"kind":{},"model":{},"data":[{}],"helpful":{},"harmless":{},"preset":{},{}{})"
+                       R"("parameters":{:.0f},"trained_tokens":{:.0f},"sampled_tokens":{:.0f},"seconds":{:.1f}}})",
+                       out.empty() ? "" : ",\n", JsonText(s.name), JsonText(s.kind), JsonText(s.model), data,
+                       JsonText(s.helpful), JsonText(s.harmless), JsonText(s.preset),
+                       s.algorithm.empty() ? "" : "\"algorithm\":" + JsonText(s.algorithm) + ",",
+                       s.reasoning.empty() ? "" : "\"reasoning\":" + JsonText(s.reasoning) + ",", s.parameters,
+                       s.trained, s.sampled, s.seconds);
   }
   return "[" + out + "]";
 }
@@ -351,17 +351,17 @@ inline void WriteFakePipeline(const std::string& folder, const FakePipeline& run
   }
   PutFile(folder + "/rm_helpful/eval.json", FakeRewardModel("helpful", 2400, 600, 0.861));
   PutFile(folder + "/rm_safety/eval.json", FakeRewardModel("safety", 3000, 600, 0.93));
-  PutFile(
-      folder + "/cold/stats.json",
-      R"({"prompts":2000,"samples":8000,"kept":1400,"general":0,"dropped":{"wrong":5210,"mixed languages":1100,"repeats":190,"held out":100},"tokens":98000})");
-  PutFile(
-      folder + "/reject/stats.json",
-      R"({"prompts":8000,"samples":32000,"kept":12400,"general":4000,"dropped":{"wrong":17000,"mixed languages":600,"too long":1200,"repeats":800},"tokens":900000})");
+  PutFile(folder + "/cold/stats.json",
+          R"({"prompts":2000,"samples":8000,"kept":1400,"general":0,)"
+          R"("dropped":{"wrong":5210,"mixed languages":1100,"repeats":190,"held out":100},"tokens":98000})");
+  PutFile(folder + "/reject/stats.json",
+          R"({"prompts":8000,"samples":32000,"kept":12400,"general":4000,)"
+          R"("dropped":{"wrong":17000,"mixed languages":600,"too long":1200,"repeats":800},"tokens":900000})");
   PutFile(folder + "/traces/stats.json",
           R"({"prompts":8000,"samples":16000,"kept":9000,"general":2000,"dropped":{"wrong":5000},"tokens":700000})");
-  PutFile(
-      folder + "/prefs/stats.json",
-      R"({"requests":3000,"judged":6000,"pairs":2400,"dropped_margin":3400,"dropped_balance":200,"safety_examples":5200,"safe":2600,"sampled_tokens":500000})");
+  PutFile(folder + "/prefs/stats.json",
+          R"({"requests":3000,"judged":6000,"pairs":2400,"dropped_margin":3400,"dropped_balance":200,)"
+          R"("safety_examples":5200,"safe":2600,"sampled_tokens":500000})");
   for (const char* name : {"base", "zero", "dev1", "dev2", "dev3", "r1"}) {
     FakeRun fake{.seed = run.seed + static_cast<int>(name[0]) + static_cast<int>(name[std::string(name).size() - 1])};
     PutFile(folder + "/eval_" + name + "/traces.jsonl", FakeTraces(fake, std::string(name) != "base"));
