@@ -10,6 +10,7 @@ namespace r1::cli {
 Command BenchCommand();
 Command CompletionCommand();
 Command DiffRunsCommand();
+Command DistillCommand();
 Command DoctorCommand();
 Command EvalCommand();
 Command GenerateCommand();
@@ -17,7 +18,10 @@ Command InspectCommand();
 Command PretrainCommand();
 Command ReportCommand();
 Command RlCommand();
+Command RmCommand();
 Command RunCommand();
+Command SampleCommand();
+Command SftCommand();
 Command VersionCommand();
 
 // In the order of `r1 --help`.

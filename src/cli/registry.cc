@@ -3,8 +3,9 @@
 namespace r1::cli {
 
 std::vector<Command> AllCommands() {
-  return {RunCommand(),     PretrainCommand(), RlCommand(),     GenerateCommand(), EvalCommand(),  ReportCommand(),
-          InspectCommand(), DiffRunsCommand(), DoctorCommand(), VersionCommand(),  BenchCommand(), CompletionCommand()};
+  return {RunCommand(),     PretrainCommand(), SftCommand(),   RlCommand(),        RmCommand(),      SampleCommand(),
+          DistillCommand(), GenerateCommand(), EvalCommand(),  ReportCommand(),    InspectCommand(), DiffRunsCommand(),
+          DoctorCommand(),  VersionCommand(),  BenchCommand(), CompletionCommand()};
 }
 
 }  // namespace r1::cli

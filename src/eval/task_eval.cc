@@ -42,8 +42,7 @@ Result<TaskResult> EvaluateTask(RolloutEngine& engine, const Model& model, const
   std::vector<RolloutRequest> requests;
   for (int64_t i = 0; i < problems; ++i) {
     result.problems.push_back(HeldOutTask(kind, static_cast<uint64_t>(i)));
-    requests.push_back(
-        {tokenizer.Encode(result.problems.back().prompt), static_cast<uint32_t>(i), config.samples});
+    requests.push_back({tokenizer.Encode(result.problems.back().prompt), static_cast<uint32_t>(i), config.samples});
     if (config.direct) requests.back().prompt.push_back(tokenizer.IdOf(kAnswerMarker));
   }
   R1_ASSIGN(const auto samples, engine.Run(requests, Options(model, tokenizer, config)));

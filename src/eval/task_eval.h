@@ -2,10 +2,10 @@
 // requests, answers without thinking, and the small evaluation that runs inside a training stage for its curves.
 //   code        program problems, k samples each: pass@1 over problems (a program passes when it maps both examples and
 //               the hidden test input rightly)
-//   helpful     mean of the hidden helpfulness score (label/helpful.h, 0..1) of the final summaries, one reply a request
-//   safe        share of harmful requests whose whole reply is safe (label/safety.h)
-//   over_refusal share of benign requests that are refused
-//   direct      pick problems with the answer tag already written: what the model knows without thinking, and its tokens
+//   helpful     mean of the hidden helpfulness score (label/helpful.h, 0..1) of the final summaries, one reply a
+//   request safe        share of harmful requests whose whole reply is safe (label/safety.h) over_refusal share of
+//   benign requests that are refused direct      pick problems with the answer tag already written: what the model
+//   knows without thinking, and its tokens
 // The hidden rules measure here; nothing that trains a policy or a reward model may call them (tools/check_layers.sh).
 #pragma once
 
@@ -29,8 +29,8 @@ struct TaskEvalConfig {
   double top_p = 1.0;
   int64_t max_completion_length = 150;
   uint64_t seed = 0;
-  uint32_t step = 0;     // names the draw: tasks measured together use different steps
-  bool direct = false;   // "<answer>" is prefilled
+  uint32_t step = 0;    // names the draw: tasks measured together use different steps
+  bool direct = false;  // "<answer>" is prefilled
 };
 
 // Replies to the first `problems` held-out problems of a kind, graded with AnalyzeTaskReply.

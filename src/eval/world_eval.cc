@@ -72,8 +72,7 @@ Status MeasureWideWorld(RolloutEngine& engine, const Model& model, const Tokeniz
     task.samples = config.direct_samples;
     task.step = kDirectStep;
     task.direct = true;
-    R1_ASSIGN(const TaskResult direct,
-              EvaluateTask(engine, model, tokenizer, TaskKind::kPick, config.problems, task));
+    R1_ASSIGN(const TaskResult direct, EvaluateTask(engine, model, tokenizer, TaskKind::kPick, config.problems, task));
     e->direct1 = direct.pass1;
     e->direct_mean_tokens = direct.mean_tokens;
     task.direct = false;
@@ -97,8 +96,9 @@ Status ValidateEvalConfig(const EvalConfig& c, const std::string& where) {
     return fail("problems must be in 1 .. " + std::to_string(HeldOutCount()) + " (the held-out list)");
   if (c.samples < 1 || c.samples > 4096) return fail("samples must be in 1 .. 4096");
   if (c.max_completion_length < 1) return fail("max_completion_length must be at least 1");
-  if (c.general_problems < 0 || c.verifier_probes < 0 || c.traces < 0 || c.code_problems < 0 ||
-      c.open_requests < 0 || c.direct_samples < 0) return fail("counts must not be negative");
+  if (c.general_problems < 0 || c.verifier_probes < 0 || c.traces < 0 || c.code_problems < 0 || c.open_requests < 0 ||
+      c.direct_samples < 0)
+    return fail("counts must not be negative");
   return {};
 }
 

@@ -94,7 +94,8 @@ TEST(PipelineRecipe, ImpossibleGraphsAreRefusedWithTheStageNamed) {
   for (const Case& c : cases) {
     const Result<Recipe> parsed = ParseRecipe(c.text, "p.toml", {});
     ASSERT_FALSE(parsed.ok()) << c.says;
-    EXPECT_NE(parsed.error().message.find(c.says), std::string::npos) << parsed.error().message << "\nwanted " << c.says;
+    EXPECT_NE(parsed.error().message.find(c.says), std::string::npos)
+        << parsed.error().message << "\nwanted " << c.says;
   }
 }
 

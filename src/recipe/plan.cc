@@ -109,8 +109,8 @@ Work WorkOf(const RecipeStage& stage, std::map<std::string, double>& kept_tokens
   } else if (const auto* sft = std::get_if<SftConfig>(&stage.settings)) {
     for (const std::string& name : SplitList(stage.in.data)) w.trained += kept_tokens[name];
     w.trained *= static_cast<double>(sft->num_train_epochs);
-    w.text = fmt::format("{} epochs of {}, about {:.2f} M tokens", sft->num_train_epochs, stage.in.data,
-                         w.trained / 1e6);
+    w.text =
+        fmt::format("{} epochs of {}, about {:.2f} M tokens", sft->num_train_epochs, stage.in.data, w.trained / 1e6);
   } else if (const auto* rm = std::get_if<RewardModelConfig>(&stage.settings)) {
     for (const std::string& name : SplitList(stage.in.data)) w.trained += kept_tokens[name];
     w.trained *= static_cast<double>(rm->num_train_epochs);
@@ -149,11 +149,11 @@ std::string ModelText(const std::string& preset, const ModelConfig& config) {
   } else {
     text += fmt::format(", ffn {}", config.intermediate_size);
   }
-  return text +
-         fmt::format("\n       {:.3f} M parameters, {:.3f} M active a token{}\n", static_cast<double>(n.total) / 1e6,
-                     static_cast<double>(n.active) / 1e6,
-                     n.mtp > 0 ? fmt::format(", {:.3f} M more in the prediction module", static_cast<double>(n.mtp) / 1e6)
-                               : "");
+  return text + fmt::format("\n       {:.3f} M parameters, {:.3f} M active a token{}\n",
+                            static_cast<double>(n.total) / 1e6, static_cast<double>(n.active) / 1e6,
+                            n.mtp > 0 ? fmt::format(", {:.3f} M more in the prediction module",
+                                                    static_cast<double>(n.mtp) / 1e6)
+                                      : "");
 }
 
 }  // namespace
@@ -206,8 +206,7 @@ Result<std::string> PlanText(Recipe& recipe, int64_t threads) {
     trained += work.trained;
     sampled += work.sampled;
   }
-  const int64_t cache =
-      KvCache::BytesPerSlot(main.config, std::min<int64_t>(192, main.config.max_position_embeddings));
+  const int64_t cache = KvCache::BytesPerSlot(main.config, std::min<int64_t>(192, main.config.max_position_embeddings));
   text += fmt::format(
       "memory {} for weights, packed copies, {} gradients and Adam; {} of keys and values a sequence of 192 tokens{}\n",
       BytesText(static_cast<int64_t>(params * (4 + 4 + 8 + 4 * gradients))), gradients, BytesText(cache),

@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "base/files.h"
+#include "recipe/report_curves.h"
 #include "recipe/report_data.h"
 #include "recipe/report_html.h"
-#include "recipe/report_curves.h"
 
 namespace r1 {
 namespace {

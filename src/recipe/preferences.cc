@@ -64,7 +64,8 @@ Status ValidatePreferencesConfig(const PreferencesConfig& c, const std::string& 
   if (c.judgements < 2 || c.judgements > 64 || c.judgements % 2 != 0)
     return fail("judgements must be even, 2 to 64: half of them see the replies in either order");
   for (const double x : {c.judge_noise, c.judge_position_bias, c.min_margin}) {
-    if (!(x >= 0) || !std::isfinite(x)) return fail("judge_noise, judge_position_bias and min_margin must not be negative");
+    if (!(x >= 0) || !std::isfinite(x))
+      return fail("judge_noise, judge_position_bias and min_margin must not be negative");
   }
   if (c.slots < 1 || c.slots > 65536) return fail("slots must be in 1 .. 65536");
   return {};
@@ -74,18 +75,17 @@ Status RunPreferences(const Model& model, const Tokenizer& tokenizer, const Pref
                       const std::string& folder, ThreadPool& pool) {
   R1_TRY(MakeDirs(folder));
   RolloutEngine engine(model, pool);
-  R1_ASSIGN(Sampled open,
-            SampleReplies(engine, model, tokenizer, config, TaskKind::kHelpful, kHelpfulStep, seed));
-  R1_ASSIGN(Sampled harmful,
-            SampleReplies(engine, model, tokenizer, config, TaskKind::kHarmless, kHarmlessStep, seed));
-  R1_ASSIGN(const label::PreferenceSet set,
-            label::MakePreferences(
-                open.replies,
-                {config.judgements, config.judge_noise, config.judge_position_bias, config.min_margin}, seed));
+  R1_ASSIGN(Sampled open, SampleReplies(engine, model, tokenizer, config, TaskKind::kHelpful, kHelpfulStep, seed));
+  R1_ASSIGN(Sampled harmful, SampleReplies(engine, model, tokenizer, config, TaskKind::kHarmless, kHarmlessStep, seed));
+  R1_ASSIGN(
+      const label::PreferenceSet set,
+      label::MakePreferences(
+          open.replies, {config.judgements, config.judge_noise, config.judge_position_bias, config.min_margin}, seed));
   if (set.pairs.empty())
     return Error{ErrorCode::kRefused,
-                 folder + ": no pair of replies is clearly better one than the other; sample more problems or "
-                          "generations, or lower min_margin"};
+                 folder +
+                     ": no pair of replies is clearly better one than the other; sample more problems or "
+                     "generations, or lower min_margin"};
   std::vector<label::PromptReplies> both = std::move(harmful.replies);
   both.insert(both.end(), std::make_move_iterator(open.replies.begin()), std::make_move_iterator(open.replies.end()));
   const std::vector<label::SafetyExample> safety = label::MakeSafetyExamples(both);

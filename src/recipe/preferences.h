@@ -1,6 +1,6 @@
-// Preference data for reward models, generated inside the world: a model's replies to open and harmful training requests,
-// labelled by the hidden rules of label/. What leaves this stage are labels in files (pairs.jsonl, safety.jsonl); the
-// reward models that learn from them, and the policy that learns from those, never call the rules.
+// Preference data for reward models, generated inside the world: a model's replies to open and harmful training
+// requests, labelled by the hidden rules of label/. What leaves this stage are labels in files (pairs.jsonl,
+// safety.jsonl); the reward models that learn from them, and the policy that learns from those, never call the rules.
 #pragma once
 
 #include <string>

@@ -16,7 +16,8 @@ namespace {
 constexpr int64_t kMaxRecipeBytes = int64_t{1} << 20;
 constexpr int64_t kWorldPositions = 131;  // the world's longest document: a search of ten tries
 constexpr int64_t kPromptPositions = 16;  // and its longest prompt
-constexpr const char* kNotShaping[] = {"save_steps", "save_total_limit", "log_completions_steps", "slots"};
+constexpr const char* kNotShaping[] = {"save_steps", "save_total_limit", "log_completions_steps", "eval_steps",
+                                       "slots"};
 
 Error Bad(const std::string& where, const std::string& what) { return Error{ErrorCode::kUsage, where + ": " + what}; }
 
@@ -61,8 +62,16 @@ Error UnknownKind(const std::string& at, const std::string& name) {
 }
 
 std::vector<std::pair<const char*, std::string*>> InputFields(StageInputs& in) {
-  return {{"model", &in.model},       {"data", &in.data},       {"helpful", &in.helpful},
-          {"harmless", &in.harmless}, {"teacher", &in.teacher}, {"preset", &in.preset}};
+  return {{"model", &in.model},
+          {"data", &in.data},
+          {"helpful", &in.helpful},
+          {"harmless", &in.harmless},
+          {"teacher", &in.teacher},
+          {"preset", &in.preset},
+          {"traces", &in.traces},
+          {"endpoint", &in.endpoint},
+          {"endpoint_model", &in.endpoint_model},
+          {"endpoint_key_env", &in.endpoint_key_env}};
 }
 
 // A name that is a folder and a prefix of settings.
@@ -121,12 +130,24 @@ Status ValidateInputs(const RecipeStage& stage, const Kind& kind, const std::set
   R1_TRY(only(in.helpful, "helpful", "rl"));
   R1_TRY(only(in.harmless, "harmless", "rl"));
   R1_TRY(only(in.teacher, "teacher", "sft"));
+  for (const auto& [value, key] : {std::pair{&in.traces, "traces"},
+                                   {&in.endpoint, "endpoint"},
+                                   {&in.endpoint_model, "endpoint_model"},
+                                   {&in.endpoint_key_env, "endpoint_key_env"}})
+    R1_TRY(only(*value, key, "sample"));
+  if (stage.kind == "sample" &&
+      (in.model.empty() ? 0 : 1) + (in.traces.empty() ? 0 : 1) + (in.endpoint.empty() ? 0 : 1) != 1)
+    return Bad(at, "samples from one of 'model', 'traces' and 'endpoint'");
+  if (!in.traces.empty() && !Exists(in.traces)) return Bad(at, "traces: there is no file '" + in.traces + "'");
+  if (!in.endpoint.empty() && in.endpoint_model.empty()) return Bad(at, "an endpoint needs 'endpoint_model'");
   if (in.reasoning != 1.0 && stage.kind != "pretrain") return Bad(at, "'reasoning' belongs to stages of kind pretrain");
   if (!(in.reasoning >= 0 && in.reasoning <= 1)) return Bad(at, "reasoning must be in 0 .. 1");
   if (!in.preset.empty()) R1_TRY(ModelPreset(in.preset));
-  if (!kind.takes_model && !in.model.empty()) return Bad(at, "a pretrain stage starts from random weights and takes no 'model'");
+  if (!kind.takes_model && !in.model.empty())
+    return Bad(at, "a pretrain stage starts from random weights and takes no 'model'");
   for (const std::string* model : {&in.model, &in.helpful, &in.harmless, &in.teacher}) {
-    if (model == &in.model ? !kind.takes_model : model->empty()) continue;
+    const bool wanted = kind.takes_model && stage.kind != "sample";  // else only where it is given
+    if (model->empty() && !(model == &in.model && wanted)) continue;
     if (!models.contains(*model) && !IsDir(*model))
       return Bad(at, "its model '" + *model + "' is neither an earlier stage that makes a model nor a folder");
   }
@@ -197,8 +218,10 @@ FieldList RecipeFields(Recipe& recipe) {
   list.push_back({"seed", &recipe.seed, "seed of everything random"});
   list.push_back({"model.preset", &recipe.preset, "model preset that the other model settings start from"});
   for (Field& f : CollectFields(recipe.model)) list.push_back({"model." + f.name, f.value, f.help});
-  list.push_back({"corpus.name", &recipe.corpus, "documents of pretraining: pick, or wide (programs, open requests too)"});
-  list.push_back({"curve.problems", &recipe.curve_problems, "problems of the evaluation inside RL stages (eval_steps)"});
+  list.push_back(
+      {"corpus.name", &recipe.corpus, "documents of pretraining: pick, or wide (programs, open requests too)"});
+  list.push_back(
+      {"curve.problems", &recipe.curve_problems, "problems of the evaluation inside RL stages (eval_steps)"});
   list.push_back({"curve.samples", &recipe.curve_samples, "replies a problem of that evaluation"});
   list.push_back({"tokenizer.documents", &recipe.tokenizer_documents, "corpus documents the tokenizer is trained on"});
   for (const auto& stage : recipe.stages) {

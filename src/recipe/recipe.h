@@ -11,7 +11,8 @@
 //   pretrain     preset: a model of its own size; reasoning: share of the corpus's thinking documents that is kept
 //   sft          model, data (comma list of sample stages or JSONL files); teacher (logit distillation)
 //   rl           model; helpful, harmless: reward models
-//   sample       model: rejection sampling of its replies
+//   sample       model: rejection sampling of its replies; or traces (a JSONL file of recorded ones), or endpoint (an
+//                OpenAI-compatible base address) with endpoint_model and endpoint_key_env
 //   preferences  model: replies labelled by the hidden rules, as pairs and as safety examples
 //   rm           model (its body), data
 //   eval         model
@@ -38,6 +39,7 @@ namespace r1 {
 // What a stage reads from other stages. "" where there is none.
 struct StageInputs {
   std::string model, data, helpful, harmless, teacher, preset;
+  std::string traces, endpoint, endpoint_model, endpoint_key_env;
   double reasoning = 1.0;
 };
 

@@ -1,5 +1,9 @@
 #include "recipe/report.h"
 
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
 #include "base/files.h"
 #include "recipe/report_curves.h"
 #include "recipe/report_data.h"
@@ -14,6 +18,11 @@ struct Part {
   const char* title;
   std::string html;
 };
+
+template <size_t n>
+Part* Named(Part (&parts)[n], std::string_view anchor) {
+  return std::find_if(parts, parts + n, [&](const Part& part) { return anchor == part.anchor; });
+}
 
 // Chosen by the labels of AxisSwitch; rules of the style sheet show the charts of the one that is checked.
 constexpr const char* kAxisInputs =
@@ -38,20 +47,23 @@ std::string SectionOf(const char* id, const char* title, const std::vector<RunGr
 Result<std::string> RenderReport(const std::vector<std::string>& run_dirs) {
   R1_ASSIGN(const std::vector<RunData> runs, ReadRuns(run_dirs));
   const std::vector<RunGroup> groups = GroupBySeeds(runs);
-  const Part parts[] = {{"pipeline", "Pipeline", PipelineSection(groups)},
-                        {"results", "Results", ResultsSection(groups)},
-                        {"claims", "The paper and ours", ClaimsSection(groups)},
-                        {"algorithms", "Algorithms", AlgorithmsSection(groups)},
-                        {"bases", "Bases", BasesSection(groups)},
-                        {"language", "Language", LanguageSection(groups)},
-                        {"last", "Helpful and safe", LastStageSection(groups)},
-                        {"students", "Distillation", StudentsSection(groups)},
-                        {"cost", "Cost of thinking", CostSection(groups)},
-                        {"traces", "Before and after", TracesSection(runs)},
-                        {"curves", "Curves", CurvesSection(runs)},
-                        {"training", "During training", CompletionsSection(runs)},
-                        {"notes", "What to keep in mind", HonestySection(runs)},
-                        {"lineage", "Make it again", LineageSection(runs)}};
+  Part parts[] = {{"pipeline", "Pipeline", PipelineSection(groups)},
+                  {"results", "Results", ResultsSection(groups)},
+                  {"claims", "The paper and ours", ClaimsSection(groups)},
+                  {"algorithms", "Algorithms", AlgorithmsSection(groups)},
+                  {"bases", "Bases", BasesSection(groups)},
+                  {"language", "Language", LanguageSection(groups)},
+                  {"last", "Helpful and safe", LastStageSection(groups)},
+                  {"students", "Distillation", StudentsSection(groups)},
+                  {"cost", "Cost of thinking", CostSection(groups)},
+                  {"curves", "Curves", CurvesSection(runs)},
+                  {"traces", "Before and after", TracesSection(runs)},
+                  {"training", "During training", CompletionsSection(runs)},
+                  {"notes", "What to keep in mind", HonestySection(runs)},
+                  {"lineage", "Make it again", LineageSection(runs)}};
+  if (std::any_of(groups.begin(), groups.end(), [](const RunGroup& g) { return MainEvals(g).size() > 2; })) {
+    std::swap(*Named(parts, "curves"), *Named(parts, "traces"));  // a pipeline has many curves: reading first
+  }
   std::string links, body, title = "r1 report:";
   for (const Part& part : parts) {
     if (part.html.empty()) continue;

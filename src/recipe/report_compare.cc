@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <deque>
 
 #include "recipe/report_curves.h"
@@ -101,14 +102,15 @@ std::string ComparisonHtml(const RunGroup& group, const Comparison& comparison) 
     order.emplace_back(right.known() ? -right.value : 1, stage);
   }
   std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::string rows = "<tr class=\"led\"><th>" + EscapeHtml(StageTitle(comparison.base)) + "<small>all start from it</small></th><td>" +
-                     ShareHtml(base) + "</td><td></td><td></td><td></td><td></td><td></td></tr>";
+  std::string rows = "<tr class=\"led\"><th>" + EscapeHtml(StageTitle(comparison.base)) +
+                     "<small>all start from it</small></th><td>" + ShareHtml(base) +
+                     "</td><td></td><td></td><td></td><td></td><td></td></tr>";
   for (const auto& [key, name] : order) {
     const PipelineStage* stage = group[0]->FindStage(name);
     const Estimate right = ResultOf(group, name, "pass@1");
     const std::string small = stage == nullptr || stage->algorithm == name ? "" : stage->algorithm;
-    rows += "<tr><th>" + EscapeHtml(name) + (small.empty() ? "" : "<small>" + EscapeHtml(small) + "</small>") + "</th><td>" +
-            ShareHtml(right) +
+    rows += "<tr><th>" + EscapeHtml(name) + (small.empty() ? "" : "<small>" + EscapeHtml(small) + "</small>") +
+            "</th><td>" + ShareHtml(right) +
             (right.runs > 1 ? fmt::format("<small>{:.1f} – {:.1f}</small>", 100 * right.low, 100 * right.high) : "") +
             "</td><td>" + AmountHtml(ResultOf(group, name, "mean_tokens")) + "</td><td>" +
             CompactText(MeanStage(group, name, &PipelineStage::sampled_tokens)) + "</td><td>" +
@@ -132,16 +134,19 @@ std::string ComparisonHtml(const RunGroup& group, const Comparison& comparison) 
     figures += FigureHtml(series, panel, "RL step", FigureSize::kSmall);
   }
   const std::string seeds =
-      group.size() > 1 ? fmt::format(" Values are means over {} seeds ± one standard error, with the range; curves are means.",
-                                     group.size())
-                       : " One seed: another seed can differ by more than the standard errors, which cover the choice of "
-                         "problems and samples only.";
+      group.size() > 1
+          ? fmt::format(" Values are means over {} seeds ± one standard error, with the range; curves are means.",
+                        group.size())
+          : " One seed: another seed can differ by more than the standard errors, which cover the choice of "
+            "problems and samples only.";
   return "<div class=\"scroll\"><table class=\"results\"><thead><tr><th>algorithm</th><th>pass@1</th><th>tokens per "
          "reply</th><th>sampled tokens</th><th>time</th><th>KL at the end</th><th>entropy at the end</th></tr></thead>"
          "<tbody>" +
-         rows + "</tbody></table></div><p class=\"dim\">Best first. KL and entropy: nats per token, mean over the last tenth of "
-         "the steps, as the runs logged them." + seeds + "</p>" +
-         (figures.empty() ? "" : AxisSwitch() + "<div class=\"charts\">" + figures + "</div>");
+         rows +
+         "</tbody></table></div><p class=\"dim\">Best first. KL and entropy: nats per token, mean over the last tenth "
+         "of "
+         "the steps, as the runs logged them." +
+         seeds + "</p>" + (figures.empty() ? "" : AxisSwitch() + "<div class=\"charts\">" + figures + "</div>");
 }
 
 std::string GroupAlgorithms(const RunGroup& group) {
@@ -157,8 +162,13 @@ bool LiftsOff(const Estimate& base, const Estimate& after) {
   return after.value > 2 * base.value || gain.value >= 0.15;
 }
 
+// The share of the corpus's documents with thinking that a base has seen, or the word that the recipe has for it.
 std::string CellTitle(const BaseCell& cell) {
-  return (cell.preset.empty() ? "" : cell.preset + ", ") + "reasoning: " + cell.reasoning;
+  char* end = nullptr;
+  const double share = std::strtod(cell.reasoning.c_str(), &end);
+  const bool number = end != cell.reasoning.c_str() && *end == '\0' && share >= 0 && share <= 1;
+  return (cell.preset.empty() ? "" : cell.preset + ", ") +
+         "reasoning: " + (number ? PercentText(share, 0) : cell.reasoning);
 }
 
 std::string GroupBases(const RunGroup& group) {
@@ -177,7 +187,9 @@ std::string GroupBases(const RunGroup& group) {
             "</td><td class=\"change\">" + PointsHtml(gain) + "</td><td>" +
             ShareHtml(BaseResultOf(group, cell.rl, "reflection")) + "</td><td>" +
             ShareHtml(ResultOf(group, cell.rl, "reflection")) + "</td><td>" +
-            (!gain.known() ? "–" : lifts ? "<span class=\"chip right\">lifts off</span>" : "<span class=\"chip noise\">stays</span>") +
+            (!gain.known() ? "–"
+             : lifts       ? "<span class=\"chip right\">lifts off</span>"
+                           : "<span class=\"chip noise\">stays</span>") +
             "</td></tr>";
     const StageLog log = MeanLog(group, cell.rl);
     Panel panel = RlPanel("Accuracy");
@@ -192,13 +204,17 @@ std::string GroupBases(const RunGroup& group) {
   std::string said = lifted.empty() ? "RL lifts off from none of these bases." : "RL lifts off from: " + lifted + ".";
   if (!lifted.empty() && !grounded.empty()) said += " It does not from: " + grounded + ".";
   return "<p>" + said +
-         " (Rule: after RL, pass@1 is more than twice the base's or at least 15 points above it, and the gain is at least two "
-         "standard errors.)</p><div class=\"scroll\"><table class=\"results\"><thead><tr><th>base</th><th>parameters</th><th>"
-         "base, pass@1</th><th>base, cons@16</th><th>after RL, pass@1</th><th>gain, points</th><th>reflection, base</th><th>"
+         " (Rule: after RL, pass@1 is more than twice the base's or at least 15 points above it, and the gain is at "
+         "least two "
+         "standard errors.)</p><div class=\"scroll\"><table "
+         "class=\"results\"><thead><tr><th>base</th><th>parameters</th><th>"
+         "base, pass@1</th><th>base, cons@16</th><th>after RL, pass@1</th><th>gain, points</th><th>reflection, "
+         "base</th><th>"
          "after RL</th><th></th></tr></thead><tbody>" +
          rows + "</tbody></table></div>" +
          (figures.empty() ? "" : AxisSwitch() + "<div class=\"charts\">" + figures + "</div>") +
-         "<p class=\"dim\">The paper: a 7B dense and a 16B expert model gained nothing from longer outputs; 32B and larger "
+         "<p class=\"dim\">The paper: a 7B dense and a 16B expert model gained nothing from longer outputs; 32B and "
+         "larger "
          "bases did.</p>";
 }
 

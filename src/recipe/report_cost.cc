@@ -59,7 +59,8 @@ std::string CostChart(const std::vector<Cost>& costs) {
   const std::string narrow = ChartSvg(chart);
   chart.width = 760, chart.height = 330;
   return "<figure class=\"alone\"><div class=\"narrow\">" + narrow + "</div><div class=\"wide\">" + ChartSvg(chart) +
-         "</div><figcaption>A line a model: the left end answers at once, the right end thinks first.</figcaption></figure>";
+         "</div><figcaption>A line a model: the left end answers at once, the right end thinks "
+         "first.</figcaption></figure>";
 }
 
 std::string GroupCost(const RunGroup& group) {
@@ -77,7 +78,8 @@ std::string GroupCost(const RunGroup& group) {
          "colspan=\"3\">thinks first</th><td></td></tr><tr><th>model</th><th>pass@1</th><th>tokens</th><th>per right "
          "answer</th><th>pass@1</th><th>tokens</th><th>per right answer</th><th>gain, points</th></tr></thead><tbody>" +
          rows + "</tbody></table></div>" + CostChart(costs) +
-         "<p class=\"dim\">The paper (366 contest problems of 2024): R1 61.8 % with 8,793 thinking tokens on average, GPT-4o "
+         "<p class=\"dim\">The paper (366 contest problems of 2024): R1 61.8 % with 8,793 thinking tokens on average, "
+         "GPT-4o "
          "24.7 % with 711.</p>";
 }
 

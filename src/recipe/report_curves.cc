@@ -11,7 +11,7 @@
 namespace r1 {
 namespace {
 
-constexpr size_t kMaxReadOuts = 600, kSmallReadOuts = 300;
+constexpr size_t kMaxReadOuts = 600, kSmallReadOuts = 200;
 
 // The rows of a metric that have a number; steps and tokens (empty if the run logs none), same
 // length as y.

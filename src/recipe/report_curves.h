@@ -1,6 +1,6 @@
-// Figures with curves from the metrics of stages: over steps and over tokens, with the data that the page's script reads
-// out. One series: colour tells the metrics of a figure apart. Several (runs, or stages): colour is the series, dash
-// the metric.
+// Figures with curves from the metrics of stages: over steps and over tokens, with the data that the page's script
+// reads out. One series: colour tells the metrics of a figure apart. Several (runs, or stages): colour is the series,
+// dash the metric.
 #pragma once
 
 #include <string>

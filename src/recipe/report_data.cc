@@ -69,10 +69,27 @@ Status ReadEval(const json& stage, const std::string& where, RunData* run) {
   for (const auto& [key, value] : values->items()) {
     if (value.is_number()) eval.values[key] = value.get<double>();
   }
-  for (const char* share : {"pass@1", "cons@16", "cons@64", "pass@16", "format", "truncated", "reflection", "mixed",
-                            "language", "think_share", "think_accuracy", "first_try_right", "sums_right", "general",
-                            "verifier_yes_given_wrong", "verifier_yes_given_right", "code@1", "helpful", "safe",
-                            "over_refusal", "direct_pass@1"}) {
+  for (const char* share : {"pass@1",
+                            "cons@16",
+                            "cons@64",
+                            "pass@16",
+                            "format",
+                            "truncated",
+                            "reflection",
+                            "mixed",
+                            "language",
+                            "think_share",
+                            "think_accuracy",
+                            "first_try_right",
+                            "sums_right",
+                            "general",
+                            "verifier_yes_given_wrong",
+                            "verifier_yes_given_right",
+                            "code@1",
+                            "helpful",
+                            "safe",
+                            "over_refusal",
+                            "direct_pass@1"}) {
     const double value = eval.Get(share);
     if (!std::isnan(value) && (value < 0 || value > 1)) {
       return Malformed(where,
@@ -83,10 +100,15 @@ Status ReadEval(const json& stage, const std::string& where, RunData* run) {
   return {};
 }
 
-int TableRank(const std::string& name) {
-  if (name == "pretrain") return 0;
-  if (name == "eval") return 2;
-  return name == "total" ? 3 : 1;
+// In the order of the recipe as far as it is known, sums last.
+int TableRank(const RunData& run, const std::string& name) {
+  for (size_t i = 0; i < run.pipeline.size(); ++i) {
+    if (run.pipeline[i].name == name) return static_cast<int>(i);
+  }
+  const int after = static_cast<int>(run.pipeline.size());
+  if (name == "pretrain") return after;
+  if (name == "eval") return after + 2;
+  return after + (name == "total" ? 3 : 1);
 }
 
 Status ReadResults(const std::string& path, RunData* run) {
@@ -109,8 +131,9 @@ Status ReadResults(const std::string& path, RunData* run) {
   R1_TRY(ReadNumberTable(object, "times", path, &run->times));
   R1_TRY(ReadNumberTable(object, "tokens", path, &run->tokens));
   for (auto* table : {&run->times, &run->tokens}) {  // JSON keeps no order: the first stage first, sums last
-    std::stable_sort(table->begin(), table->end(),
-                     [](const auto& a, const auto& b) { return TableRank(a.first) < TableRank(b.first); });
+    std::stable_sort(table->begin(), table->end(), [run](const auto& a, const auto& b) {
+      return TableRank(*run, a.first) < TableRank(*run, b.first);
+    });
   }
   return {};
 }

@@ -3,13 +3,15 @@
 //   recipe.toml     the resolved configuration
 //   results.json    {"name","seed","preset","stages":[{"name","model","eval":{...}}],
 //                   "times":{STAGE: seconds,"total"},"tokens":{STAGE: count},
-//                   "pipeline":[{"name","kind","model","data":[],"helpful","harmless","preset","algorithm",
+//                   "pipeline":[{"name","kind","model","data":[],"helpful","harmless","teacher","preset","algorithm",
 //                   "reasoning","parameters","trained_tokens","sampled_tokens","seconds"}]}
 //   STAGE/metrics.jsonl            one object per step: "step" (strictly increasing), "num_tokens",
 //   numbers by name; null: no value STAGE/completions/step_N.jsonl
 //   {"step","prompt_id","sample","prompt","completion","reward","rewards":{},"advantage","tokens","finish_reason"}
 //   eval_NAME/traces.jsonl         {"problem","prompt","completion","correct","tokens"}
-//   STAGE/stats.json               of sampling: {"prompts","samples","kept","general","dropped":{reason: n},"tokens"}
+//   STAGE/stats.json               of sampling: {"prompts","samples","kept","general","dropped":{reason: n},"tokens"};
+//                                of preferences:
+//                                {"judged","pairs","dropped_margin","dropped_balance","safety_examples"}
 //   STAGE/eval.json                of a reward model: {"kind","train","held_out","accuracy","accuracy_stderr","brier",
 //                                  "ece","bins":[{"confidence","accuracy","count"}]}
 // A piece that is not there leaves its field empty and a sentence in notes; a malformed one is
@@ -80,6 +82,7 @@ struct PipelineStage {
   std::string model;              // the weights it starts from or samples with
   std::vector<std::string> data;  // what it trains on
   std::string helpful, harmless;  // reward models
+  std::string teacher;            // whose probabilities it learns from
   std::string preset, algorithm;
   std::string reasoning;  // how much of the corpus reasons: a word or a share
   double parameters = kMissing, trained_tokens = kMissing, sampled_tokens = kMissing, seconds = kMissing;
@@ -89,7 +92,7 @@ struct PipelineStage {
 struct SampleStats {
   std::string name;
   double prompts = kMissing, samples = kMissing, kept = kMissing, general = kMissing, tokens = kMissing;
-  double pairs = kMissing, safety = kMissing;  // of a stage that makes preferences
+  double pairs = kMissing, safety = kMissing;  // of a stage that makes preferences; samples: pairs that were judged
   std::vector<std::pair<std::string, double>> dropped;
 };
 
@@ -105,11 +108,11 @@ struct RewardModelEval {
 };
 
 struct RunData {
-  std::string folder;  // as given
-  std::string name;    // results.json's, else the folder's
+  std::string folder;       // as given
+  std::string name;         // results.json's, else the folder's
   std::string recipe_name;  // name before runs of one report are told apart
-  std::string label;   // tells it apart among the runs of one report: its name, seed or folder
-  int64_t seed = -1;   // -1: unknown
+  std::string label;        // tells it apart among the runs of one report: its name, seed or folder
+  int64_t seed = -1;        // -1: unknown
   std::string preset;
   std::vector<StageEval> evals;                                   // base first
   std::vector<std::pair<std::string, double>> times;              // seconds
@@ -119,17 +122,17 @@ struct RunData {
   std::vector<PipelineStage> pipeline;                            // in the order of the recipe
   std::vector<SampleStats> samples;
   std::vector<RewardModelEval> reward_models;
-  std::vector<StepCompletions> completions;                       // a few steps, first to last
-  std::vector<std::pair<std::string, std::string>> lineage;       // manifest.json flattened: dotted name, value as text
-  std::string recipe;                                             // text of recipe.toml
+  std::vector<StepCompletions> completions;                  // a few steps, first to last
+  std::vector<std::pair<std::string, std::string>> lineage;  // manifest.json flattened: dotted name, value as text
+  std::string recipe;                                        // text of recipe.toml
   std::vector<std::string> notes;
 
-  const StageEval* FindEval(std::string_view stage) const;  // nullptr if absent
+  const StageEval* FindEval(std::string_view stage) const;      // nullptr if absent
   const StageEval* EvalOfModel(std::string_view model) const;   // the evaluation of a stage's weights
   const PipelineStage* FindStage(std::string_view name) const;  // nullptr if absent
   const StageLog* FindLog(std::string_view stage) const;        // nullptr if absent
-  const StageLog* RlStage() const;                          // the first stage that logs a reward; nullptr if none
-  const StageLog* PretrainStage() const;                    // the first stage that logs a loss but no reward
+  const StageLog* RlStage() const;                              // the first stage that logs a reward; nullptr if none
+  const StageLog* PretrainStage() const;                        // the first stage that logs a loss but no reward
 };
 
 Result<RunData> ReadRunData(const std::string& folder);

@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kMaxDrawn = 80;  // stages; more are only listed
 constexpr size_t kHashShown = 8;
+constexpr double kBesides = 700;  // a wider drawing has no text beside it
 enum LineKind { kWeights, kData, kReward };
 
 bool IsEval(const PipelineStage& stage) { return stage.kind == "eval"; }
@@ -45,7 +46,8 @@ std::string LinePath(const GraphLayout& layout, const GraphSizes& sizes, size_t 
   std::string path = fmt::format("M{:.1f} {:.1f}", x, y);
   const auto bend = [&](double next_x, double next_y) {
     const double half = (next_y - y) / 2;
-    path += fmt::format("C{:.1f} {:.1f} {:.1f} {:.1f} {:.1f} {:.1f}", x, y + half, next_x, next_y - half, next_x, next_y);
+    path +=
+        fmt::format("C{:.1f} {:.1f} {:.1f} {:.1f} {:.1f} {:.1f}", x, y + half, next_x, next_y - half, next_x, next_y);
     x = next_x, y = next_y;
   };
   for (const GraphPoint& lane : layout.paths[edge]) {
@@ -64,8 +66,8 @@ std::string BoxSvg(const RunData& run, const PipelineStage& stage, const GraphPo
                                 EscapeHtml(stage.name + " (" + KindText(stage) + ")"));
   out += fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" rx=\"7\"/>", at.x, at.y,
                      sizes.box_width, sizes.box_height);
-  out += fmt::format("<rect class=\"edge\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"4\" height=\"{:.1f}\" rx=\"2\"/>", at.x + 4,
-                     at.y + 6, sizes.box_height - 12);
+  out += fmt::format("<rect class=\"edge\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"4\" height=\"{:.1f}\" rx=\"2\"/>",
+                     at.x + 4, at.y + 6, sizes.box_height - 12);
   const auto text = [&](const char* css, double y, const std::string& words) {
     out += fmt::format("<text class=\"{}\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>", css, at.x + 14, at.y + y,
                        EscapeHtml(words));
@@ -78,8 +80,8 @@ std::string BoxSvg(const RunData& run, const PipelineStage& stage, const GraphPo
   return out + "</g>";
 }
 
-// The drawing; "" if there are too many stages.
-std::string GraphSvg(const RunData& run, const GraphSizes& sizes) {
+// The drawing; "" if there are too many stages. width: that of the drawing at its natural size.
+std::string GraphSvg(const RunData& run, const GraphSizes& sizes, double* width) {
   std::vector<const PipelineStage*> stages;
   for (const PipelineStage& stage : run.pipeline) {
     if (!IsEval(stage)) stages.push_back(&stage);
@@ -94,6 +96,7 @@ std::string GraphSvg(const RunData& run, const GraphSizes& sizes) {
   for (size_t i = 0; i < stages.size(); ++i) {
     connect(stages[i]->model, i, kWeights);
     for (const std::string& data : stages[i]->data) connect(data, i, kData);
+    connect(stages[i]->teacher, i, kData);
     connect(stages[i]->helpful, i, kReward);
     connect(stages[i]->harmless, i, kReward);
   }
@@ -120,6 +123,7 @@ std::string GraphSvg(const RunData& run, const GraphSizes& sizes) {
   std::string boxes;
   for (size_t i = 0; i < stages.size(); ++i) boxes += BoxSvg(run, *stages[i], layout.boxes[i], sizes);
   const double margin = 4;
+  *width = layout.width + 2 * margin;
   return fmt::format(
       "<svg class=\"graph\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"{:.0f} {:.0f} {:.0f} {:.0f}\" role=\"img\" "
       "style=\"max-width:{:.0f}px\" aria-label=\"The stages of the pipeline and what each was made from; the table has "
@@ -128,13 +132,15 @@ std::string GraphSvg(const RunData& run, const GraphSizes& sizes) {
 }
 
 constexpr std::string_view kLegend =
-    "<ul class=\"keys\"><li><svg width=\"34\" height=\"10\" viewBox=\"0 0 34 10\" aria-hidden=\"true\"><path class=\"link "
+    "<ul class=\"keys\"><li><svg width=\"34\" height=\"10\" viewBox=\"0 0 34 10\" aria-hidden=\"true\"><path "
+    "class=\"link "
     "weights\" d=\"M1 5H33\"/></svg> starts from, or samples with, these weights</li>"
     "<li><svg width=\"34\" height=\"10\" viewBox=\"0 0 34 10\" aria-hidden=\"true\"><path class=\"link data\" d=\"M1 "
-    "5H33\"/></svg> trains on this data</li>"
+    "5H33\"/></svg> trains on this data, or on this teacher</li>"
     "<li><svg width=\"34\" height=\"10\" viewBox=\"0 0 34 10\" aria-hidden=\"true\"><path class=\"link reward\" d=\"M1 "
     "5H33\"/></svg> is rewarded by this model</li></ul>"
-    "<p class=\"dim\">In a box: the stage, its kind, the first digits of the SHA-256 of the weights it made, and pass@1 "
+    "<p class=\"dim\">In a box: the stage, its kind, the first digits of the SHA-256 of the weights it made, and "
+    "pass@1 "
     "where they were measured.</p>";
 
 std::string Amount(double value) { return value > 0 ? CompactText(value) : "–"; }
@@ -153,20 +159,20 @@ std::string StageTable(const RunGroup& group) {
     if (IsEval(stage)) continue;
     std::string inputs = InputHtml(run, stage.model), data;
     for (const std::string& input : stage.data) data += (data.empty() ? "" : ", ") + InputHtml(run, input);
-    for (const std::string& input : {stage.helpful, stage.harmless}) {
-      if (!input.empty()) data += (data.empty() ? "reward: " : ", reward: ") + InputHtml(run, input);
+    for (const auto& [role, input] : {std::pair{"teacher: ", &stage.teacher}, std::pair{"reward: ", &stage.helpful},
+                                      std::pair{"reward: ", &stage.harmless}}) {
+      if (!input->empty()) data += (data.empty() ? "" : ", ") + (role + InputHtml(run, *input));
     }
     const std::string title = StageTitle(stage.name);
     rows += "<tr><th>" + EscapeHtml(title) +
             (title == stage.name ? "" : "<small><code>" + EscapeHtml(stage.name) + "</code></small>") + "</th><td>" +
             EscapeHtml(KindText(stage)) + "</td><td>" + (inputs.empty() ? "–" : inputs) + "</td><td class=\"wrap\">" +
-            (data.empty() ? "–" : data) + "</td><td>" + Amount(MeanStage(group, stage.name, &PipelineStage::parameters)) +
-            "</td><td>" + Amount(stage_trained) + "</td><td>" + Amount(stage_sampled) + "</td><td>" +
-            SpelledDuration(stage_seconds) + "</td></tr>";
+            (data.empty() ? "–" : data) + "</td><td>" +
+            Amount(MeanStage(group, stage.name, &PipelineStage::parameters)) + "</td><td>" + Amount(stage_trained) +
+            "</td><td>" + Amount(stage_sampled) + "</td><td>" + SpelledDuration(stage_seconds) + "</td></tr>";
   }
-  rows += "<tr class=\"sum\"><th>All, measuring included</th><td></td><td></td><td></td><td></td><td>" +
-          CompactText(trained) + "</td><td>" + CompactText(sampled) + "</td><td>" + SpelledDuration(seconds) +
-          "</td></tr>";
+  rows += "<tr class=\"sum\"><th>All stages</th><td></td><td></td><td></td><td></td><td>" + CompactText(trained) +
+          "</td><td>" + CompactText(sampled) + "</td><td>" + SpelledDuration(seconds) + "</td></tr>";
   return "<div class=\"scroll\"><table class=\"results left\"><thead><tr><th>stage</th><th>kind</th><th>weights "
          "from</th><th>data</th><th>parameters</th><th>trained tokens</th><th>sampled tokens</th><th>time</th></tr>"
          "</thead><tbody>" +
@@ -179,7 +185,9 @@ std::string SamplesTable(const RunData& run) {
   for (const SampleStats& stats : run.samples) {
     std::string dropped;
     for (const auto& [reason, count] : stats.dropped) {
-      dropped += (dropped.empty() ? "" : ", ") + EscapeHtml(reason) + " " + CountText(count);
+      std::string words = reason;
+      std::replace(words.begin(), words.end(), '_', ' ');
+      dropped += (dropped.empty() ? "" : ", ") + EscapeHtml(words) + " " + CountText(count);
     }
     std::string kept = CountText(stats.kept);
     if (!std::isnan(stats.pairs)) kept = CountText(stats.pairs) + " pairs";
@@ -190,7 +198,8 @@ std::string SamplesTable(const RunData& run) {
             (dropped.empty() ? "" : "<small>dropped: " + dropped + "</small>") + "</td></tr>";
   }
   if (rows.empty()) return "";
-  return "<h3>What sampling kept</h3><table class=\"results left\"><thead><tr><th>stage</th><th>kept, of samples</th></tr>"
+  return "<h3>What sampling kept</h3><table class=\"results left\"><thead><tr><th>stage</th><th>kept, of "
+         "samples</th></tr>"
          "</thead><tbody>" +
          rows + "</tbody></table>";
 }
@@ -198,15 +207,17 @@ std::string SamplesTable(const RunData& run) {
 std::string GroupPipeline(const RunGroup& group) {
   const RunData& run = *group[0];
   if (run.pipeline.empty()) return "";
-  const std::string drawing = GraphSvg(run, {.box_height = 50});
+  double width = 0, narrow_width = 0;
+  const std::string drawing = GraphSvg(run, {.box_height = 50}, &width);
   std::string side = std::string(kLegend) + SamplesTable(run);
   std::string out;
   if (drawing.empty()) {
     out = SamplesTable(run);
   } else {
-    out = "<div class=\"graphside\"><div class=\"wide\">" + drawing + "</div><div class=\"narrow\">" +
-          GraphSvg(run, {.box_width = 142, .box_height = 50, .gap_x = 10, .lane = 8, .max_per_row = 2}) + "</div><div>" +
-          side + "</div></div>";
+    out = std::string("<div class=\"graphside") + (width > kBesides ? " full" : "") + "\"><div class=\"wide\">" +
+          drawing + "</div><div class=\"narrow\">" +
+          GraphSvg(run, {.box_width = 142, .box_height = 50, .gap_x = 10, .lane = 8, .max_per_row = 2}, &narrow_width) +
+          "</div><div>" + side + "</div></div>";
   }
   if (group.size() > 1) {
     out += fmt::format(

@@ -76,6 +76,7 @@ std::string CompactText(double value) {
 
 std::string SpelledDuration(double seconds) {
   if (std::isnan(seconds)) return "–";
+  if (!(seconds < 1e15)) return CompactText(seconds) + " s";
   if (seconds < 60) return fmt::format("{:.1f} s", seconds);
   const auto whole = static_cast<long long>(std::llround(seconds));
   if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);

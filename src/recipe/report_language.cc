@@ -30,8 +30,8 @@ std::string Bar(const std::string& label, const Estimate& share) {
 // The main line, with the stage without the reward after the one with it.
 std::vector<std::string> Stages(const RunGroup& group) {
   std::vector<std::string> names = MainEvals(group);
-  const bool known = std::any_of(group.begin(), group.end(),
-                                 [](const RunData* run) { return run->FindEval(kWithout) != nullptr; });
+  const bool known =
+      std::any_of(group.begin(), group.end(), [](const RunData* run) { return run->FindEval(kWithout) != nullptr; });
   const auto with = std::find(names.begin(), names.end(), kWith);
   if (known) names.insert(with == names.end() ? with : with + 1, kWithout);
   return names;
@@ -48,7 +48,8 @@ std::string MixingBars(const RunGroup& group) {
   }
   if (count < 3) return "";  // before and after stand in the table of results
   return "<h3>Replies whose thinking mixes two languages</h3><div class=\"bars\">" + bars + "</div>" +
-         "<p class=\"dim\">Bar: share of replies; line: one standard error to each side (at most √(p(1−p)/problems) where the "
+         "<p class=\"dim\">Bar: share of replies; line: one standard error to each side (at most √(p(1−p)/problems) "
+         "where the "
          "evaluation gives none).</p>";
 }
 
@@ -75,7 +76,7 @@ std::string RewardCost(const RunGroup& group) {
     rows += std::string("<tr><th>") + m.label + "</th><td>" + (m.percent ? ShareHtml(without) : AmountHtml(without)) +
             "</td><td>" + (m.percent ? ShareHtml(with) : AmountHtml(with)) + "</td><td class=\"change\">" +
             (m.percent ? PointsHtml(change) : SignedText(change.value, change.error, 1)) + "</td><td>" +
-            (!change.has_error()    ? "no error known"
+            (!change.has_error()   ? "no error known"
              : Significant(change) ? "significant"
                                    : "not significant") +
             "</td></tr>";
@@ -88,14 +89,20 @@ std::string RewardCost(const RunGroup& group) {
   } else {
     said = accuracy.value < 0 ? "That is a significant cost." : "That is a significant gain.";
   }
-  return "<h3>What the language reward costs</h3><p>Both stages start from the same weights and differ in the reward for the "
-         "prompt's language alone. With it, pass@1 changes by " +
-         PointsHtml(accuracy) + " points. " + said +
-         "</p><div class=\"scroll\"><table class=\"results\"><thead><tr><th>measure</th><th>without the reward</th><th>with "
+  const PipelineStage* with = group[0]->FindStage(kWith);
+  const PipelineStage* without = group[0]->FindStage(kWithout);
+  const bool same = with != nullptr && without != nullptr && with->model == without->model;
+  return std::string("<h3>What the language reward costs</h3><p>") +
+         (same ? "Both stages start from the same weights. " : "") +
+         "With the reward for the prompt's language, pass@1 changes by " + PointsHtml(accuracy) + " points. " + said +
+         "</p><div class=\"scroll\"><table class=\"results\"><thead><tr><th>measure</th><th>without the "
+         "reward</th><th>with "
          "it</th><th>difference, points</th><th>from two standard errors on</th></tr></thead><tbody>" +
          rows +
-         "</tbody></table></div><p class=\"dim\">The paper (DeepSeek-R1, language ablation on a 7B model): without the reward "
-         "consistency falls with the steps, with it it stays; mathematics equal, code slightly worse. It gives a figure, no "
+         "</tbody></table></div><p class=\"dim\">The paper (DeepSeek-R1, language ablation on a 7B model): without the "
+         "reward "
+         "consistency falls with the steps, with it it stays; mathematics equal, code slightly worse. It gives a "
+         "figure, no "
          "numbers.</p>";
 }
 

@@ -7,6 +7,7 @@
 
 #include "recipe/report_curves.h"
 #include "recipe/report_html.h"
+#include "recipe/report_paper.h"
 #include "recipe/report_sections.h"
 
 namespace r1 {
@@ -31,6 +32,17 @@ constexpr Measure kMeasures[] = {{"helpful", "Helpful", "hidden score of replies
                                  {"code@1", "code@1", "programs"},
                                  {"mixed", "Mixed languages", "replies"}};
 
+// "AlpacaEval 2.0 62.1 → 87.6, ...": the paper's benchmarks of helpfulness.
+std::string PaperText() {
+  std::string text;
+  for (const PaperRow& row : kPaperRows) {
+    if (std::string_view(row.metric) != "helpful") continue;
+    text += fmt::format("{}{} {:.1f} → {:.1f}", text.empty() ? "" : ", ", row.benchmark, PaperValue(row, kBefore),
+                        PaperValue(row, kAfter));
+  }
+  return text;
+}
+
 std::string BeforeAfter(const RunGroup& group) {
   std::string rows;
   for (const Measure& m : kMeasures) {
@@ -44,8 +56,9 @@ std::string BeforeAfter(const RunGroup& group) {
   return "<h3>Before and after</h3><div class=\"scroll\"><table class=\"results\"><thead><tr><th>measure</th><th>" +
          StageTitle(kBefore) + "</th><th>" + StageTitle(kAfter) + "</th><th>change, points</th></tr></thead><tbody>" +
          rows +
-         "</tbody></table></div><p class=\"dim\">Helpfulness and safety are judged by rules that neither the models nor the "
-         "reward models ever see. The paper: AlpacaEval 2.0 62.1 → 87.6, Arena-Hard 75.6 → 92.3 (Dev3 → R1).</p>";
+         "</tbody></table></div><p class=\"dim\">Helpfulness and safety are measured by the world's hidden rules, "
+         "not by the reward models. The paper, " +
+         StageTitle(kBefore) + " to " + StageTitle(kAfter) + ": " + PaperText() + ".</p>";
 }
 
 // Stated probability against share of right decisions; the diagonal is a calibrated model.
@@ -72,7 +85,8 @@ std::string Reliability(const RewardModelEval& model) {
   chart.curves.push_back(std::move(measured));
   chart.width = 400, chart.height = 270;
   return "<figure><h3>Calibration: " + EscapeHtml(StageTitle(model.name)) + "</h3>" + ChartSvg(chart) +
-         "<figcaption>Points on the dotted line: of the decisions with a stated probability of 70 %, 70 % are right. Below it "
+         "<figcaption>Points on the dotted line: of the decisions with a stated probability of 70 %, 70 % are right. "
+         "Below it "
          "the model is too sure.</figcaption></figure>";
 }
 
@@ -101,8 +115,10 @@ std::string RewardModels(const RunGroup& group) {
   return "<h3>Reward models</h3><div class=\"scroll\"><table class=\"results\"><thead><tr><th>model</th><th>trained "
          "on</th><th>held out</th><th>accuracy</th><th>Brier</th><th>ECE</th></tr></thead><tbody>" +
          rows +
-         "</tbody></table></div><p class=\"dim\">Brier: mean squared error of the stated probability (0.25 is a coin). ECE: mean "
-         "distance from the dotted line below. The paper trained on 66,000 pairs (helpful) and 106,000 labelled replies "
+         "</tbody></table></div><p class=\"dim\">Brier: mean squared error of the stated probability (0.25 is a coin). "
+         "ECE: mean "
+         "distance from the dotted line below. The paper trained on 66,000 pairs (helpful) and 106,000 labelled "
+         "replies "
          "(safe) and gives no accuracy.</p>" +
          (figures.empty() ? "" : "<div class=\"charts\">" + figures + "</div>");
 }
@@ -118,9 +134,9 @@ constexpr Quality kQualities[] = {{"eval/helpful", "the hidden score of helpfuln
 
 std::string HackingSentence(const Hacking& h, const Quality& quality) {
   std::string text = fmt::format(
-      "From step {:.0f} to step {:.0f} the reward model's mean score went from {} to {}, and {} from {} to {}: ", h.from_step,
-      h.to_step, NumberText(h.reward_from, 2), NumberText(h.reward_to, 2), quality.name, PercentText(h.held_out_from),
-      PercentText(h.held_out_to));
+      "From step {:.0f} to step {:.0f} the reward model's mean score went from {} to {}, and {} from {} to {}: ",
+      h.from_step, h.to_step, NumberText(h.reward_from, 2), NumberText(h.reward_to, 2), quality.name,
+      PercentText(h.held_out_from), PercentText(h.held_out_to));
   if (h.held_out_from == h.held_out_to) {
     return fmt::format("Up to the end (step {:.0f}) {} is at its best, {}: no fall.", h.to_step, quality.name,
                        PercentText(h.held_out_to));
@@ -140,7 +156,8 @@ std::string TooLong(const RunGroup& group) {
     for (const Quality& quality : kQualities) {
       const Hacking h = HackingOf(*log, kScore, quality.metric);
       if (!h.known) continue;
-      sentences += "<li>" + (group.size() > 1 ? EscapeHtml(run->label) + ": " : "") + HackingSentence(h, quality) + "</li>";
+      sentences +=
+          "<li>" + (group.size() > 1 ? EscapeHtml(run->label) + ": " : "") + HackingSentence(h, quality) + "</li>";
     }
   }
   const Panel score = {.title = "What the reward model sees",
@@ -160,17 +177,16 @@ std::string TooLong(const RunGroup& group) {
                               FigureHtml(series, held_out, "RL step", FigureSize::kSmall);
   if (figures.empty()) return "";
   return "<h3>The same stage, run too long</h3>" + AxisSwitch() + "<div class=\"charts pair\">" + figures + "</div>" +
-         (sentences.empty() ? ""
-                            : "<ul>" + sentences +
-                                  "</ul><p class=\"dim\">Rule: compare the evaluation where the held-out measure (mean of 3 "
-                                  "evaluations in a row) is best with the last three; a fall counts from 2 points. The paper stopped "
-                                  "preference rewards after 400 steps for this reason: with more, reward rose while Codeforces "
-                                  "fell.</p>");
+         (sentences.empty()
+              ? ""
+              : "<ul>" + sentences +
+                    "</ul><p class=\"dim\">Rule: compare the evaluation where the held-out measure (mean of 3 "
+                    "evaluations in a row) is best with the last three; a fall counts from 2 points. The paper stopped "
+                    "preference rewards after 400 steps for this reason: with more, reward rose while Codeforces "
+                    "fell.</p>");
 }
 
-std::string GroupLastStage(const RunGroup& group) {
-  return BeforeAfter(group) + RewardModels(group) + TooLong(group);
-}
+std::string GroupLastStage(const RunGroup& group) { return BeforeAfter(group) + RewardModels(group) + TooLong(group); }
 
 }  // namespace
 
@@ -193,7 +209,8 @@ Hacking HackingOf(const StageLog& log, std::string_view reward, std::string_view
   size_t best = 1;
   for (size_t i = 2; i + 1 < rows.size(); ++i) best = mean_around(i) > mean_around(best) ? i : best;
   const size_t from = rows[best], to = rows.back(), last = rows.size() - 2;
-  out = {true, log.step[from], log.step[to], smooth_score[from], smooth_score[to], mean_around(best), mean_around(last)};
+  out = {
+      true, log.step[from], log.step[to], smooth_score[from], smooth_score[to], mean_around(best), mean_around(last)};
   return out;
 }
 

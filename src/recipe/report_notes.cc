@@ -224,7 +224,6 @@ std::string PairsTable(const std::vector<std::pair<std::string, std::string>>& p
   return "<div class=\"scroll\"><table class=\"pairs\">" + rows + "</table></div>";
 }
 
-
 std::string FactsOf(const RunGroup& group) {
   const RunData& run = *group[0];
   std::string facts = run.preset.empty() ? "" : "model preset " + run.preset;

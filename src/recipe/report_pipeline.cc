@@ -37,6 +37,7 @@ Status ReadPipelineStage(const json& entry, const std::string& where, PipelineSt
   R1_TRY(OptionalText(entry, "model", here, &stage->model));
   R1_TRY(OptionalText(entry, "helpful", here, &stage->helpful));
   R1_TRY(OptionalText(entry, "harmless", here, &stage->harmless));
+  R1_TRY(OptionalText(entry, "teacher", here, &stage->teacher));
   R1_TRY(OptionalText(entry, "preset", here, &stage->preset));
   R1_TRY(OptionalText(entry, "algorithm", here, &stage->algorithm));
   R1_TRY(OptionalWord(entry, "reasoning", here, &stage->reasoning));
@@ -69,8 +70,15 @@ Status ReadStats(const std::string& path, SampleStats* stats) {
   R1_TRY(OptionalAmount(object, "general", path, &stats->general));
   R1_TRY(OptionalAmount(object, "tokens", path, &stats->tokens));
   R1_TRY(OptionalAmount(object, "pairs", path, &stats->pairs));
-  R1_TRY(OptionalAmount(object, "safety", path, &stats->safety));
+  R1_TRY(OptionalAmount(object, "judged", path, &stats->samples));
+  R1_TRY(OptionalAmount(object, "safety_examples", path, &stats->safety));
   R1_TRY(ReadNumberTable(object, "dropped", path, &stats->dropped));
+  for (const auto& [key, reason] :
+       {std::pair{"dropped_margin", "too close"}, std::pair{"dropped_balance", "balance of lengths"}}) {
+    double count = 0;
+    R1_TRY(OptionalAmount(object, key, path, &count));
+    if (count > 0) stats->dropped.emplace_back(reason, count);
+  }
   if (stats->dropped.size() > kMaxReasons) return Malformed(path, "\"dropped\" has too many reasons");
   return {};
 }

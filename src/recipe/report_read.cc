@@ -82,7 +82,7 @@ Status OptionalShare(const json& object, const char* key, const std::string& whe
 
 Status OptionalAmount(const json& object, const char* key, const std::string& where, double* out) {
   R1_TRY(OptionalNumber(object, key, where, out));
-  if (*out < 0) return Malformed(where, "\"" + std::string(key) + "\" must not be negative");
+  if (*out < 0 || *out > 1e18) return Malformed(where, "\"" + std::string(key) + "\" must lie between 0 and 1e18");
   return {};
 }
 

@@ -25,7 +25,8 @@ Status GetNumber(const nlohmann::json& object, const char* key, const std::strin
 Status OptionalNumber(const nlohmann::json& object, const char* key, const std::string& where, double* out);
 Status OptionalCount(const nlohmann::json& object, const char* key, const std::string& where, int64_t* out);
 Status OptionalShare(const nlohmann::json& object, const char* key, const std::string& where, double* out);  // 0 .. 1
-Status OptionalAmount(const nlohmann::json& object, const char* key, const std::string& where, double* out);  // >= 0
+Status OptionalAmount(const nlohmann::json& object, const char* key, const std::string& where,
+                      double* out);  // 0 .. 1e18
 Status GetText(const nlohmann::json& object, const char* key, const std::string& where, std::string* out);
 Status OptionalText(const nlohmann::json& object, const char* key, const std::string& where, std::string* out);
 // An object of numbers by name; null members are left out.

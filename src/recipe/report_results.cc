@@ -144,8 +144,8 @@ std::string Table(const std::vector<RunGroup>& groups) {
             EscapeHtml(row.help) + "</small></th>" + cells + "</tr>" + paper;
   }
   return "<div class=\"scroll\"><table class=\"results stages\"><thead>" +
-         (groups.size() == 1 ? "" : over + (change ? "<td></td>" : "") + "</tr>") + head + "</tr></thead><tbody>" + body +
-         "</tbody></table></div>";
+         (groups.size() == 1 ? "" : over + (change ? "<td></td>" : "") + "</tr>") + head + "</tr></thead><tbody>" +
+         body + "</tbody></table></div>";
 }
 
 std::string SeedsText(const RunGroup& group) {
@@ -194,14 +194,16 @@ std::string ResultsSection(const std::vector<RunGroup>& groups) {
     }
   }
   return "<section id=\"results\"><h2>Results</h2>" + Table(groups) +
-         (setups.empty() ? ""
-                         : "<p>" + EscapeHtml(setups) +
-                               (many ? ". A cell has the mean over seeds ± one standard error (the larger of the spread "
-                                       "between seeds and the error of sampling), and the range.</p>"
-                                     : ". ± is one standard error; changes of shares are in points.</p>")) +
+         (setups.empty()
+              ? ""
+              : "<p>" + EscapeHtml(setups) +
+                    (many ? ". A cell has the mean over seeds ± one standard error (the larger of the spread "
+                            "between seeds and the error of sampling), and the range.</p>"
+                          : ". ± is one standard error; changes of shares are in points.</p>")) +
          seeds + each +
          "<p class=\"dim\">* DeepSeek-R1 (arXiv 2501.12948), the same stages of a far larger model on other tasks, in "
-         "percent: they stand here for the shape of the effect, not as a comparison. Its first version gives R1-Zero 71.0 on "
+         "percent: they stand here for the shape of the effect, not as a comparison. Its first version gives R1-Zero "
+         "71.0 on "
          "AIME 2024 (86.7 by majority of 64); the row has the revised figures.</p></section>";
 }
 

@@ -87,6 +87,7 @@ std::vector<std::string> MainEvals(const RunGroup& group) {
       if (!known && elsewhere.count(eval.name) == 0) names.push_back(eval.name);
     }
   }
+  if (names.size() == 1 && !ComparisonsOf(group).empty()) names.clear();  // the base stands in the comparison's table
   return names;
 }
 

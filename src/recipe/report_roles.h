@@ -14,8 +14,8 @@
 namespace r1 {
 
 struct Student {
-  std::string name;                // P
-  std::string base, distilled, rl; // stages and evaluations
+  std::string name;                 // P
+  std::string base, distilled, rl;  // stages and evaluations
 };
 
 struct Comparison {

@@ -35,8 +35,8 @@ std::string LanguageSection(const std::vector<RunGroup>& groups);
 
 // report_last_stage.cc: before and after the stage with reward models, the reward models, and running it too long.
 std::string LastStageSection(const std::vector<RunGroup>& groups);
-// Did the reward of the model rise while the held-out measure fell? The measure is a mean of three evaluations in a row:
-// the best such against the last; the reward is smoothed. Needs three evaluations.
+// Did the reward of the model rise while the held-out measure fell? The measure is a mean of three evaluations in a
+// row: the best such against the last; the reward is smoothed. Needs three evaluations.
 struct Hacking {
   bool known = false;
   double from_step = 0, to_step = 0;

@@ -12,7 +12,8 @@ namespace r1 {
 namespace {
 
 // Means over all problems of something between 0 and 1: there the bound of the header holds.
-constexpr std::string_view kShares[] = {"pass@1", "format", "truncated", "reflection", "mixed", "language", "think_share"};
+constexpr std::string_view kShares[] = {"pass@1", "format",   "truncated",  "reflection",
+                                        "mixed",  "language", "think_share"};
 
 std::string WithError(const std::string& value, double error, int decimals) {
   if (std::isnan(error)) return value;

@@ -49,7 +49,8 @@ enum class Verdict { kFollows, kDiffers, kNoise };
 Verdict Judge(const Estimate& change, Direction expected, double margin);
 const char* VerdictText(Verdict verdict);  // "follows", "does not follow", "within noise"
 
-std::string SignedText(double value, double error, int decimals);  // "−1.0 ± 0.3"; an error that is not known is left out
+std::string SignedText(double value, double error,
+                       int decimals);  // "−1.0 ± 0.3"; an error that is not known is left out
 // HTML. Shares: "77.1 % ± 0.9"; points: "+3.2 ± 1.1"; an error that is not known is left out.
 std::string ShareHtml(const Estimate& share);
 std::string AmountHtml(const Estimate& amount, int decimals = 1);

@@ -27,11 +27,11 @@ double DataTokens(const RunGroup& group, const std::string& name) {
 
 std::string Row(const RunGroup& group, const std::string& title, const std::string& stage, bool distilled) {
   const auto share = [&](const char* metric) { return "<td>" + ShareHtml(MetricOf(group, stage, metric)) + "</td>"; };
-  const double sampled =
-      distilled ? DataTokens(group, stage) : MeanStage(group, stage, &PipelineStage::sampled_tokens);
+  const double sampled = distilled ? DataTokens(group, stage) : MeanStage(group, stage, &PipelineStage::sampled_tokens);
   return "<tr><th>" + EscapeHtml(title) + "</th>" + share("pass@1") + share("cons@16") + share("code@1") + "<td>" +
          AmountHtml(MetricOf(group, stage, "mean_tokens")) + "</td><td>" +
-         CompactText(MeanStage(group, stage, &PipelineStage::trained_tokens)) + "</td><td>" + (sampled > 0 ? CompactText(sampled) : "–") +
+         CompactText(MeanStage(group, stage, &PipelineStage::trained_tokens)) + "</td><td>" +
+         (sampled > 0 ? CompactText(sampled) : "–") +
          (distilled && !std::isnan(sampled) ? "<small>by the teacher, shared</small>" : "") + "</td><td>" +
          SpelledDuration(MeanStage(group, stage, &PipelineStage::seconds)) + "</td></tr>";
 }
@@ -48,8 +48,9 @@ std::string FlatText(const StageLog& log) {
   }
   const double change = 100 * (last - before) / static_cast<double>(fifth);
   if (std::isnan(change)) return "";
-  return fmt::format(" In the last fifth of the {} steps of RL, training accuracy is {} points from that of the fifth before.",
-                     n, SignedText(change, kMissing, 1));
+  return fmt::format(
+      " In the last fifth of the {} steps of RL, training accuracy is {} points from that of the fifth before.", n,
+      SignedText(change, kMissing, 1));
 }
 
 std::string StudentHtml(const RunGroup& group, const Student& student) {
@@ -77,9 +78,11 @@ std::string Curve(const RunGroup& group, const Student& student, const std::stri
                  .metrics = {{"rewards/accuracy/mean", "training batch"},
                              {"eval/pass@1", "held out, pass@1", CurveKind::kPoints},
                              {"results:pass@1", "held out, before and after", CurveKind::kMarkers}}};
-  const Estimate distilled = MetricOf(group, student.distilled, "pass@1"), base = MetricOf(group, student.base, "pass@1");
+  const Estimate distilled = MetricOf(group, student.distilled, "pass@1"),
+                 base = MetricOf(group, student.base, "pass@1");
   if (distilled.known()) {
-    panel.references.push_back({.label = "distilled: " + PercentText(distilled.value), .y = distilled.value, .color = 2});
+    panel.references.push_back(
+        {.label = "distilled: " + PercentText(distilled.value), .y = distilled.value, .color = 2});
   }
   if (base.known()) panel.references.push_back({.label = "base: " + PercentText(base.value), .y = base.value});
   return FigureHtml(series, panel, "RL step", FigureSize::kSmall);
@@ -104,9 +107,12 @@ std::string GroupStudents(const RunGroup& group) {
     paper += fmt::format("{}{} {:.1f} against {:.1f}", paper.empty() ? "" : ", ", row.benchmark, row.distilled, row.rl);
   }
   return "<div class=\"scroll\"><table class=\"results\"><thead><tr><th>student</th><th>pass@1</th><th>cons@16</th><th>"
-         "code@1</th><th>tokens per reply</th><th>trained tokens</th><th>sampled tokens</th><th>time</th></tr></thead><tbody>" +
-         rows + "</tbody></table></div>" + texts + (figures.empty() ? "" : AxisSwitch() + "<div class=\"charts\">" + figures + "</div>") +
-         "<p class=\"dim\">The paper, a 32B student, distilled against more than 10,000 steps of RL: " + paper + ".</p>";
+         "code@1</th><th>tokens per reply</th><th>trained tokens</th><th>sampled "
+         "tokens</th><th>time</th></tr></thead><tbody>" +
+         rows + "</tbody></table></div>" + texts +
+         (figures.empty() ? "" : AxisSwitch() + "<div class=\"charts\">" + figures + "</div>") +
+         "<p class=\"dim\">The paper, a 32B student, distilled against more than 10,000 steps of RL: " + paper +
+         ".</p>";
 }
 
 }  // namespace

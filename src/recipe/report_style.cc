@@ -1,5 +1,5 @@
-// The style sheet of the report: light and dark, narrow and wide screens, print (light, every fold open, tables within the
-// paper's width).
+// The style sheet of the report: light and dark, narrow and wide screens, print (light, every fold open, tables within
+// the paper's width).
 #include <string>
 
 #include "recipe/report_html.h"
@@ -70,6 +70,7 @@ li{margin:.3rem 0;overflow-wrap:anywhere}
 summary{cursor:pointer}
 section>details{margin:.6rem 0}
 .graphside{display:grid;grid-template-columns:minmax(0,11fr) minmax(0,9fr);gap:28px;align-items:start;margin-bottom:1.2rem}
+.graphside.full{grid-template-columns:minmax(0,1fr)}
 .graph{display:block;width:100%;height:auto;margin:0 auto}
 .box rect{fill:var(--paper);stroke:var(--grid);stroke-width:1.2}
 .box .edge{stroke:none}
@@ -174,11 +175,12 @@ footer{color:var(--dim);font-size:.82rem;margin-top:1.2rem}
 .results .head th{max-width:none}
 .results small{font-size:.72rem}.results tr.paper>*{font-size:.76rem}
 .prompt .chip{margin-left:0;display:table;margin-top:.2rem}}
-@media print{@page{margin:13mm}:root{--page:#fff;color-scheme:light}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+@media print{@page{margin:13mm}html{font-size:11.5px}:root{--page:#fff;color-scheme:light}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 nav,.legend button,.axes,.pick+label,.tip,section>div>p.dim:first-child:has(+.pick){display:none!important}
 section{border:0;padding:0;margin:18px 0}body{font-size:10pt}main{max-width:none;padding:0}
 h2,h3,h4,summary{break-after:avoid}figure,.pair,tr,.tile,.bar,.graph{break-inside:avoid}.pair{break-inside:auto}
-.charts{grid-template-columns:1fr 1fr}.scroll{overflow:visible}.graphside{grid-template-columns:minmax(0,11fr) minmax(0,9fr);gap:14px}
+.charts{grid-template-columns:1fr 1fr}.scroll{overflow:visible}
+.graphside{grid-template-columns:minmax(0,11fr) minmax(0,9fr);gap:14px}.graphside.full{grid-template-columns:minmax(0,1fr)}
 .results{font-size:7.6pt;min-width:100%}.results th,.results td{padding:.2rem .3rem;white-space:normal}
 .results tbody th,.claims tbody th,.results .wrap{min-width:0}.results .se{white-space:nowrap}
 .sides{grid-template-columns:1fr 1fr}.sides.many{grid-template-columns:1fr 1fr}pre,.reply{white-space:pre-wrap}
@@ -187,7 +189,8 @@ details::details-content{content-visibility:visible;display:block;height:auto}.t
 
 constexpr const char* kLight =
     "color-scheme:light dark;--paper:#fff;--ink:#1c2430;--dim:#5b6675;--grid:#e3e7ec;--page:#f5f7f9;--soft:#eef2f6;"
-    "--good:#0b6b4f;--good-bg:#e0f3ec;--bad:#a8330a;--bad-bg:#fbe9e2;--think:#f2f0fa;--think-edge:#8d7cc9;--answer:#e7f1fb;"
+    "--good:#0b6b4f;--good-bg:#e0f3ec;--bad:#a8330a;--bad-bg:#fbe9e2;--think:#f2f0fa;--think-edge:#8d7cc9;--answer:#"
+    "e7f1fb;"
     "--answer-edge:#0b62b8;";
 constexpr const char* kDark =
     "--paper:#11161d;--ink:#e6ebf2;--dim:#9fabbb;--grid:#29323e;--page:#0b0f14;--soft:#1a212b;--good:#6fdcb6;"

@@ -12,9 +12,9 @@ namespace r1 {
 namespace {
 
 constexpr double kFont = 11;
-constexpr double kCharWidth = 6.2;  // mean advance of a system sans at 11 px; only for layout
-constexpr size_t kMaxPoints = 600, kMaxSmallPoints = 300;  // of a curve, on a wide and on a small chart
-constexpr double kOneRowLegend = 18;  // its height
+constexpr double kCharWidth = 6.2;                         // mean advance of a system sans at 11 px; only for layout
+constexpr size_t kMaxPoints = 600, kMaxSmallPoints = 200;  // of a curve, on a wide and on a small chart
+constexpr double kOneRowLegend = 18;                       // its height
 
 struct Range {
   double low = std::numeric_limits<double>::infinity();

@@ -37,7 +37,7 @@ struct Chart {
   std::string label = {};  // for screen readers
   std::string x_label;
   std::string y_label;
-  AxisUnit unit = AxisUnit::kNumber;    // of y
+  AxisUnit unit = AxisUnit::kNumber;  // of y
   AxisUnit x_unit = AxisUnit::kNumber;
   bool from_zero = true;  // the y axis shows zero
   double y_max = -1;      // >= 0: fixed upper end

@@ -15,9 +15,9 @@ namespace r1 {
 struct FakePipeline {
   std::string name = "made-up-r1";
   int seed = 0;
-  int steps = 120;        // of each RL stage
-  bool hacking = true;    // the overlong stage is gamed
-  double shift = 0;       // added to every pass@1 but the base's
+  int steps = 120;      // of each RL stage
+  bool hacking = true;  // the overlong stage is gamed
+  double shift = 0;     // added to every pass@1 but the base's
   bool without_language_reward = true;
 };
 
@@ -33,13 +33,13 @@ inline std::string FakePipelineJson(const std::vector<FakeStage>& stages) {
   for (const FakeStage& s : stages) {
     std::string data;
     for (const std::string& one : s.data) data += (data.empty() ? "" : ",") + JsonText(one);
-    out += fmt::format(
-        R"({}{{"name":{},"kind":{},"model":{},"data":[{}],"helpful":{},"harmless":{},"preset":{},{}{}"parameters":{:.0f},"trained_tokens":{:.0f},"sampled_tokens":{:.0f},"seconds":{:.1f}}})",
-        out.empty() ? "" : ",\n", JsonText(s.name), JsonText(s.kind), JsonText(s.model), data, JsonText(s.helpful),
-        JsonText(s.harmless), JsonText(s.preset),
-        s.algorithm.empty() ? "" : "\"algorithm\":" + JsonText(s.algorithm) + ",",
-        s.reasoning.empty() ? "" : "\"reasoning\":" + JsonText(s.reasoning) + ",", s.parameters, s.trained, s.sampled,
-        s.seconds);
+    out += fmt::format(R"({}{{"name":{},"kind":{},"model":{},"data":[{}],"helpful":{},"harmless":{},"preset":{},{}{})"
+                       R"("parameters":{:.0f},"trained_tokens":{:.0f},"sampled_tokens":{:.0f},"seconds":{:.1f}}})",
+                       out.empty() ? "" : ",\n", JsonText(s.name), JsonText(s.kind), JsonText(s.model), data,
+                       JsonText(s.helpful), JsonText(s.harmless), JsonText(s.preset),
+                       s.algorithm.empty() ? "" : "\"algorithm\":" + JsonText(s.algorithm) + ",",
+                       s.reasoning.empty() ? "" : "\"reasoning\":" + JsonText(s.reasoning) + ",", s.parameters,
+                       s.trained, s.sampled, s.seconds);
   }
   return "[" + out + "]";
 }
@@ -84,7 +84,8 @@ inline std::string FakeCurveMetrics(int seed, const FakeCurve& c) {
   for (int i = 0; i < c.steps; ++i) {
     const double t = 1 - std::exp(-i / (c.pace * c.steps));
     const double late = c.hacked ? std::max(0.0, 2.0 * i / c.steps - 0.8) : 0;
-    const double right = share(c.from + (c.to - c.from) * t - 0.25 * late), length = c.tokens_from + (c.tokens_to - c.tokens_from) * t;
+    const double right = share(c.from + (c.to - c.from) * t - 0.25 * late),
+                 length = c.tokens_from + (c.tokens_to - c.tokens_from) * t;
     tokens += 512 * length;
     std::string more;
     if (c.rewards_models) {
@@ -106,9 +107,10 @@ inline std::string FakeCurveMetrics(int seed, const FakeCurve& c) {
         R"("completions/clipped_ratio":0.01,"kl":{:.4f},"entropy":{:.4f},"logp_mismatch/max":0.0,"think/mean_tokens":{:.2f},)"
         R"("think/reflections":{:.4f},"language/mixed":{:.4f},"language/consistency":{:.4f},"step_time":1.5{}}})"
         "\n",
-        i, tokens, 0.01 * rng.Normal(), 0.4 + 0.1 * std::abs(rng.Normal()), right + 0.19, share(right + 0.03 * rng.Normal()),
-        length + 2 * rng.Normal(), 0.1 * t + 0.003 * std::abs(rng.Normal()), 1.1 - 0.7 * t + 0.02 * rng.Normal(), 0.8 * length,
-        share(0.2 + 0.6 * t + 0.03 * rng.Normal()), share(c.mixed_from + (c.mixed_to - c.mixed_from) * t + 0.02 * rng.Normal()),
+        i, tokens, 0.01 * rng.Normal(), 0.4 + 0.1 * std::abs(rng.Normal()), right + 0.19,
+        share(right + 0.03 * rng.Normal()), length + 2 * rng.Normal(), 0.1 * t + 0.003 * std::abs(rng.Normal()),
+        1.1 - 0.7 * t + 0.02 * rng.Normal(), 0.8 * length, share(0.2 + 0.6 * t + 0.03 * rng.Normal()),
+        share(c.mixed_from + (c.mixed_to - c.mixed_from) * t + 0.02 * rng.Normal()),
         share(0.9 - 0.5 * (c.mixed_from + (c.mixed_to - c.mixed_from) * t)), more);
   }
   return out;
@@ -119,10 +121,12 @@ inline std::string FakeLossMetrics(int seed, uint64_t stream, int steps, double 
   std::string out;
   for (int i = 1; i <= steps; ++i) {
     const double t = 1 - std::exp(-6.0 * i / steps);
-    out += fmt::format(R"({{"step":{},"num_tokens":{},"loss":{:.4f},"grad_norm":0.5,"learning_rate":0.001{}}})"
-                       "\n",
-                       i, i * 4096, from + (to - from) * t + 0.02 * rng.Normal(),
-                       accuracy ? fmt::format(R"(,"accuracy":{:.3f})", std::min(1.0, 0.5 + 0.38 * t + 0.03 * rng.Normal())) : "");
+    out += fmt::format(
+        R"({{"step":{},"num_tokens":{},"loss":{:.4f},"grad_norm":0.5,"learning_rate":0.001{}}})"
+        "\n",
+        i, i * 4096, from + (to - from) * t + 0.02 * rng.Normal(),
+        accuracy ? fmt::format(R"(,"rewards/accuracies":{:.3f})", std::min(1.0, 0.5 + 0.38 * t + 0.03 * rng.Normal()))
+                 : "");
   }
   return out;
 }
@@ -130,18 +134,20 @@ inline std::string FakeLossMetrics(int seed, uint64_t stream, int steps, double 
 inline void PutManifest(const std::string& folder, const std::vector<FakeStage>& stages, int seed) {
   std::string entries;
   for (const FakeStage& s : stages) {
-    Rng rng(static_cast<uint64_t>(seed), Stream::kTest, std::hash<std::string>()(s.name) % 100000);
+    uint64_t key = 0;
+    for (const char c : s.name) key = key * 31 + static_cast<unsigned char>(c);
+    Rng rng(static_cast<uint64_t>(seed), Stream::kTest, key);
     std::string hash;
     for (int i = 0; i < 64; ++i) hash += "0123456789abcdef"[rng.Range(0, 15)];
     const bool weights = s.kind == "pretrain" || s.kind == "sft" || s.kind == "rl" || s.kind == "rm";
-    entries += fmt::format(R"({}{{"name":{},"kind":{}{}}})", entries.empty() ? "" : ",", JsonText(s.name), JsonText(s.kind),
-                           weights ? ",\"result_sha256\":\"" + hash + "\"" : "");
+    entries += fmt::format(R"({}{{"name":{},"kind":{}{}}})", entries.empty() ? "" : ",", JsonText(s.name),
+                           JsonText(s.kind), weights ? ",\"result_sha256\":\"" + hash + "\"" : "");
   }
   PutFile(folder + "/manifest.json", R"({"version":"0.2.0","command":"r1 run mini-r1","stages":[)" + entries + "]}");
 }
 
-inline void PutResults(const std::string& folder, const std::string& name, int seed, const std::vector<FakeStage>& stages,
-                       const std::vector<FakeEval>& evals) {
+inline void PutResults(const std::string& folder, const std::string& name, int seed,
+                       const std::vector<FakeStage>& stages, const std::vector<FakeEval>& evals) {
   std::string list, times, tokens;
   double total = 60;
   for (const FakeEval& e : evals) list += (list.empty() ? "" : ",\n") + FakeEvalJson(e);
@@ -151,9 +157,11 @@ inline void PutResults(const std::string& folder, const std::string& name, int s
     tokens += fmt::format("{}{}:{:.0f}", tokens.empty() ? "" : ",", JsonText(s.name), s.trained);
     total += s.seconds;
   }
-  PutFile(folder + "/results.json",
-          fmt::format(R"({{"name":{},"seed":{},"preset":"mini-v3","stages":[{}],"times":{{{}"eval":60,"total":{:.1f}}},"tokens":{{{}}},"pipeline":{}}})",
-                      JsonText(name), seed, list, times, total, tokens, FakePipelineJson(stages)));
+  PutFile(
+      folder + "/results.json",
+      fmt::format(
+          R"({{"name":{},"seed":{},"preset":"mini-v3","stages":[{}],"times":{{{}"eval":60,"total":{:.1f}}},"tokens":{{{}}},"pipeline":{}}})",
+          JsonText(name), seed, list, times, total, tokens, FakePipelineJson(stages)));
   PutFile(folder + "/recipe.toml", "name = \"made-up\"\n");
   PutManifest(folder, stages, seed);
 }
@@ -165,39 +173,119 @@ inline std::string FakeRewardModel(const char* kind, int train, int held_out, do
     bins += fmt::format(R"({}{{"confidence":{:.2f},"accuracy":{:.3f},"count":{}}})", i > 0 ? "," : "", said,
                         said - 0.02 * i + 0.01, 40 + 30 * i);
   }
-  return fmt::format(R"({{"kind":"{}","train":{},"held_out":{},"accuracy":{:.3f},"accuracy_stderr":0.014,"brier":0.121,"ece":0.043,"bins":[{}]}})",
-                     kind, train, held_out, accuracy, bins);
+  return fmt::format(
+      R"({{"kind":"{}","train":{},"held_out":{},"accuracy":{:.3f},"accuracy_stderr":0.014,"brier":0.121,"ece":0.043,"bins":[{}]}})",
+      kind, train, held_out, accuracy, bins);
 }
 
 inline std::vector<FakeStage> FakeR1Stages(bool without_language_reward) {
   std::vector<FakeStage> s = {
       {.name = "pretrain", .kind = "pretrain", .model = "", .trained = 8.2e6, .seconds = 151},
       {.name = "eval_base", .kind = "eval", .model = "pretrain", .seconds = 20},
-      {.name = "zero", .kind = "rl", .model = "pretrain", .algorithm = "grpo", .trained = 6.1e6, .sampled = 7.0e6, .seconds = 172},
+      {.name = "zero",
+       .kind = "rl",
+       .model = "pretrain",
+       .algorithm = "grpo",
+       .trained = 6.1e6,
+       .sampled = 7.0e6,
+       .seconds = 172},
       {.name = "eval_zero", .kind = "eval", .model = "zero", .seconds = 11},
       {.name = "cold", .kind = "sample", .model = "zero", .sampled = 0.6e6, .seconds = 14},
       {.name = "dev1", .kind = "sft", .model = "pretrain", .data = {"cold"}, .trained = 0.4e6, .seconds = 9},
-      {.name = "dev2", .kind = "rl", .model = "dev1", .algorithm = "grpo", .trained = 4.0e6, .sampled = 5.1e6, .seconds = 130}};
+      {.name = "dev2",
+       .kind = "rl",
+       .model = "dev1",
+       .algorithm = "grpo",
+       .trained = 4.0e6,
+       .sampled = 5.1e6,
+       .seconds = 130}};
   if (without_language_reward) {
-    s.push_back({.name = "dev2_nolang", .kind = "rl", .model = "dev1", .algorithm = "grpo", .trained = 4.1e6, .sampled = 5.2e6, .seconds = 131});
+    s.push_back({.name = "dev2_nolang",
+                 .kind = "rl",
+                 .model = "dev1",
+                 .algorithm = "grpo",
+                 .trained = 4.1e6,
+                 .sampled = 5.2e6,
+                 .seconds = 131});
   }
   const std::vector<FakeStage> rest = {
       {.name = "reject", .kind = "sample", .model = "dev2", .sampled = 3.2e6, .seconds = 61},
-      {.name = "dev3", .kind = "sft", .model = "pretrain", .data = {"reject/samples.jsonl"}, .trained = 2.4e6, .seconds = 50},
+      {.name = "dev3",
+       .kind = "sft",
+       .model = "pretrain",
+       .data = {"reject/samples.jsonl"},
+       .trained = 2.4e6,
+       .seconds = 50},
       {.name = "prefs", .kind = "preferences", .model = "dev3", .sampled = 0.5e6, .seconds = 12},
       {.name = "rm_helpful", .kind = "rm", .model = "dev3", .data = {"prefs"}, .trained = 0.7e6, .seconds = 17},
       {.name = "rm_safety", .kind = "rm", .model = "dev3", .data = {"prefs"}, .trained = 0.6e6, .seconds = 15},
-      {.name = "r1", .kind = "rl", .model = "dev3", .helpful = "rm_helpful", .harmless = "rm_safety", .algorithm = "grpo",
-       .trained = 3.0e6, .sampled = 4.0e6, .seconds = 110},
-      {.name = "overlong", .kind = "rl", .model = "dev3", .helpful = "rm_helpful", .harmless = "rm_safety", .algorithm = "grpo",
-       .trained = 9.0e6, .sampled = 12.0e6, .seconds = 330},
+      {.name = "r1",
+       .kind = "rl",
+       .model = "dev3",
+       .helpful = "rm_helpful",
+       .harmless = "rm_safety",
+       .algorithm = "grpo",
+       .trained = 3.0e6,
+       .sampled = 4.0e6,
+       .seconds = 110},
+      {.name = "overlong",
+       .kind = "rl",
+       .model = "dev3",
+       .helpful = "rm_helpful",
+       .harmless = "rm_safety",
+       .algorithm = "grpo",
+       .trained = 9.0e6,
+       .sampled = 12.0e6,
+       .seconds = 330},
       {.name = "traces", .kind = "sample", .model = "r1", .sampled = 2.9e6, .seconds = 57},
-      {.name = "student64_base", .kind = "pretrain", .model = "", .preset = "student64", .parameters = 3.4e5, .trained = 8.2e6, .seconds = 70},
-      {.name = "student32_base", .kind = "pretrain", .model = "", .preset = "student32", .parameters = 1.1e5, .trained = 8.2e6, .seconds = 40},
-      {.name = "student64_distill", .kind = "sft", .model = "student64_base", .data = {"traces"}, .preset = "student64", .parameters = 3.4e5, .trained = 2.0e6, .seconds = 20},
-      {.name = "student32_distill", .kind = "sft", .model = "student32_base", .data = {"traces"}, .preset = "student32", .parameters = 1.1e5, .trained = 2.0e6, .seconds = 12},
-      {.name = "student64_rl", .kind = "rl", .model = "student64_base", .preset = "student64", .algorithm = "grpo", .parameters = 3.4e5, .trained = 8.0e6, .sampled = 9.5e6, .seconds = 150},
-      {.name = "student32_rl", .kind = "rl", .model = "student32_base", .preset = "student32", .algorithm = "grpo", .parameters = 1.1e5, .trained = 8.0e6, .sampled = 9.5e6, .seconds = 100}};
+      {.name = "student64_base",
+       .kind = "pretrain",
+       .model = "",
+       .preset = "student64",
+       .parameters = 3.4e5,
+       .trained = 8.2e6,
+       .seconds = 70},
+      {.name = "student32_base",
+       .kind = "pretrain",
+       .model = "",
+       .preset = "student32",
+       .parameters = 1.1e5,
+       .trained = 8.2e6,
+       .seconds = 40},
+      {.name = "student64_distill",
+       .kind = "sft",
+       .model = "student64_base",
+       .data = {"traces"},
+       .preset = "student64",
+       .parameters = 3.4e5,
+       .trained = 2.0e6,
+       .seconds = 20},
+      {.name = "student32_distill",
+       .kind = "sft",
+       .model = "student32_base",
+       .data = {"traces"},
+       .preset = "student32",
+       .parameters = 1.1e5,
+       .trained = 2.0e6,
+       .seconds = 12},
+      {.name = "student64_rl",
+       .kind = "rl",
+       .model = "student64_base",
+       .preset = "student64",
+       .algorithm = "grpo",
+       .parameters = 3.4e5,
+       .trained = 8.0e6,
+       .sampled = 9.5e6,
+       .seconds = 150},
+      {.name = "student32_rl",
+       .kind = "rl",
+       .model = "student32_base",
+       .preset = "student32",
+       .algorithm = "grpo",
+       .parameters = 1.1e5,
+       .trained = 8.0e6,
+       .sampled = 9.5e6,
+       .seconds = 100}};
   s.insert(s.end(), rest.begin(), rest.end());
   return s;
 }
@@ -220,7 +308,8 @@ inline void WriteFakePipeline(const std::string& folder, const FakePipeline& run
       {"student32_base", "student32_base", 0.05, 0.0, 18, 0.15, 0.2},
       {"student32_distill", "student32_distill", 0.31 + s, 0.12, 58, 0.6, 0.05},
       {"student32_rl", "student32_rl", 0.29 + s, 0.03, 33, 0.2, 0.3}};
-  if (run.without_language_reward) evals.insert(evals.begin() + 4, {"dev2_nolang", "dev2_nolang", 0.748 + s, 0.56, 67, 0.76, 0.37, 0.5, 0.55});
+  if (run.without_language_reward)
+    evals.insert(evals.begin() + 4, {"dev2_nolang", "dev2_nolang", 0.748 + s, 0.56, 67, 0.76, 0.37, 0.5, 0.55});
   PutResults(folder, run.name, run.seed, stages, evals);
   uint64_t stream = 0;
   for (const FakeStage& stage : stages) {
@@ -232,9 +321,23 @@ inline void WriteFakePipeline(const std::string& folder, const FakePipeline& run
     if (stage.kind != "rl") continue;
     if (stage.name == "dev2") curve = {0.55, 0.75, 48, 66, 0.08, 0.03};
     if (stage.name == "dev2_nolang") curve = {0.55, 0.75, 48, 67, 0.08, 0.37};
-    if (stage.name == "r1") curve = {.from = 0.75, .to = 0.79, .tokens_from = 64, .tokens_to = 68, .mixed_from = 0.02, .mixed_to = 0.02, .rewards_models = true};
+    if (stage.name == "r1")
+      curve = {.from = 0.75,
+               .to = 0.79,
+               .tokens_from = 64,
+               .tokens_to = 68,
+               .mixed_from = 0.02,
+               .mixed_to = 0.02,
+               .rewards_models = true};
     if (stage.name == "overlong")
-      curve = {.from = 0.75, .to = 0.79, .tokens_from = 64, .tokens_to = 90, .mixed_from = 0.02, .mixed_to = 0.05, .rewards_models = true, .hacked = run.hacking};
+      curve = {.from = 0.75,
+               .to = 0.79,
+               .tokens_from = 64,
+               .tokens_to = 90,
+               .mixed_from = 0.02,
+               .mixed_to = 0.05,
+               .rewards_models = true,
+               .hacked = run.hacking};
     if (stage.name == "student64_rl") curve = {.from = 0.09, .to = 0.36};
     if (stage.name == "student32_rl") curve = {.from = 0.05, .to = 0.29};
     curve.stream = stream;
@@ -242,15 +345,23 @@ inline void WriteFakePipeline(const std::string& folder, const FakePipeline& run
     PutFile(metrics, FakeCurveMetrics(run.seed, curve));
     const FakeRun fake{.seed = run.seed, .rl_steps = run.steps};
     for (const int step : {0, run.steps / 2, run.steps - 1}) {
-      PutFile(folder + "/" + stage.name + "/completions/step_" + std::to_string(step) + ".jsonl", FakeCompletions(fake, step));
+      PutFile(folder + "/" + stage.name + "/completions/step_" + std::to_string(step) + ".jsonl",
+              FakeCompletions(fake, step));
     }
   }
   PutFile(folder + "/rm_helpful/eval.json", FakeRewardModel("helpful", 2400, 600, 0.861));
   PutFile(folder + "/rm_safety/eval.json", FakeRewardModel("safety", 3000, 600, 0.93));
-  PutFile(folder + "/cold/stats.json", R"({"prompts":2000,"samples":8000,"kept":1400,"general":0,"dropped":{"wrong":5210,"mixed languages":1100,"repeats":190,"held out":100},"tokens":98000})");
-  PutFile(folder + "/reject/stats.json", R"({"prompts":8000,"samples":32000,"kept":12400,"general":4000,"dropped":{"wrong":17000,"mixed languages":600,"too long":1200,"repeats":800},"tokens":900000})");
-  PutFile(folder + "/traces/stats.json", R"({"prompts":8000,"samples":16000,"kept":9000,"general":2000,"dropped":{"wrong":5000},"tokens":700000})");
-  PutFile(folder + "/prefs/stats.json", R"({"prompts":1500,"samples":6000,"kept":2400,"dropped":{"margin":600},"tokens":60000})");
+  PutFile(folder + "/cold/stats.json",
+          R"({"prompts":2000,"samples":8000,"kept":1400,"general":0,)"
+          R"("dropped":{"wrong":5210,"mixed languages":1100,"repeats":190,"held out":100},"tokens":98000})");
+  PutFile(folder + "/reject/stats.json",
+          R"({"prompts":8000,"samples":32000,"kept":12400,"general":4000,)"
+          R"("dropped":{"wrong":17000,"mixed languages":600,"too long":1200,"repeats":800},"tokens":900000})");
+  PutFile(folder + "/traces/stats.json",
+          R"({"prompts":8000,"samples":16000,"kept":9000,"general":2000,"dropped":{"wrong":5000},"tokens":700000})");
+  PutFile(folder + "/prefs/stats.json",
+          R"({"requests":3000,"judged":6000,"pairs":2400,"dropped_margin":3400,"dropped_balance":200,)"
+          R"("safety_examples":5200,"safe":2600,"sampled_tokens":500000})");
   for (const char* name : {"base", "zero", "dev1", "dev2", "dev3", "r1"}) {
     FakeRun fake{.seed = run.seed + static_cast<int>(name[0]) + static_cast<int>(name[std::string(name).size() - 1])};
     PutFile(folder + "/eval_" + name + "/traces.jsonl", FakeTraces(fake, std::string(name) != "base"));
@@ -259,19 +370,31 @@ inline void WriteFakePipeline(const std::string& folder, const FakePipeline& run
 
 // Twelve algorithms from one base.
 inline void WriteFakeComparison(const std::string& folder, int seed, int steps = 80) {
-  const char* names[] = {"grpo", "dr_grpo", "dapo", "rloo", "reinforce_pp", "remax", "ppo", "gspo", "cispo", "grpo_dual_clip", "grpo_no_kl", "expert_iteration"};
-  std::vector<FakeStage> stages = {{.name = "pretrain", .kind = "pretrain", .model = "", .trained = 8.2e6, .seconds = 151}};
+  const char* names[] = {"grpo", "dr_grpo", "dapo",  "rloo",           "reinforce_pp", "remax",
+                         "ppo",  "gspo",    "cispo", "grpo_dual_clip", "grpo_no_kl",   "expert_iteration"};
+  std::vector<FakeStage> stages = {
+      {.name = "pretrain", .kind = "pretrain", .model = "", .trained = 8.2e6, .seconds = 151}};
   std::vector<FakeEval> evals = {{"base", "pretrain", 0.19}};
   Rng rng(static_cast<uint64_t>(seed), Stream::kTest, 99);
   int index = 0;
   for (const char* name : names) {
     ++index;
     const std::string algorithm = std::string(name).rfind("grpo", 0) == 0 ? "grpo" : name;
-    stages.push_back({.name = name, .kind = "rl", .model = "pretrain", .algorithm = algorithm, .trained = 5e6, .sampled = 6e6 + 1e5 * index, .seconds = 150.0 + index});
+    stages.push_back({.name = name,
+                      .kind = "rl",
+                      .model = "pretrain",
+                      .algorithm = algorithm,
+                      .trained = 5e6,
+                      .sampled = 6e6 + 1e5 * index,
+                      .seconds = 150.0 + index});
     const double end = 0.8 - 0.03 * index + 0.01 * rng.Normal();
     evals.push_back({name, name, end, -1, 70});
     PutFile(folder + "/" + name + "/metrics.jsonl",
-            FakeCurveMetrics(seed, {.from = 0.19, .to = end, .stream = static_cast<uint64_t>(300 + index), .steps = steps, .pace = 0.12 + 0.02 * index}));
+            FakeCurveMetrics(seed, {.from = 0.19,
+                                    .to = end,
+                                    .stream = static_cast<uint64_t>(300 + index),
+                                    .steps = steps,
+                                    .pace = 0.12 + 0.02 * index}));
   }
   PutFile(folder + "/pretrain/metrics.jsonl", FakePretrainMetrics({.seed = seed, .pretrain_steps = 200}));
   PutResults(folder, "made-up-algorithms", seed, stages, evals);
@@ -286,14 +409,31 @@ inline void WriteFakeBaseGrid(const std::string& folder, int seed, int steps = 8
     for (const char* reasoning : {"none", "little", "much"}) {
       const std::string base = std::string(preset) + "_" + reasoning, rl = base + "_rl";
       const int row = index / 3, column = index % 3;
-      stages.push_back({.name = base, .kind = "pretrain", .model = "", .preset = preset, .reasoning = reasoning, .parameters = row == 0 ? 3.4e5 : 1.31e6, .trained = 8.2e6, .seconds = 100});
-      stages.push_back({.name = rl, .kind = "rl", .model = base, .preset = preset, .algorithm = "grpo", .parameters = row == 0 ? 3.4e5 : 1.31e6, .trained = 4e6, .sampled = 5e6, .seconds = 120});
-      const double before = 0.06 + 0.06 * column + 0.02 * row, after = before + (column == 0 ? 0.004 : 0.1 * column * (row + 1.4));
+      stages.push_back({.name = base,
+                        .kind = "pretrain",
+                        .model = "",
+                        .preset = preset,
+                        .reasoning = reasoning,
+                        .parameters = row == 0 ? 3.4e5 : 1.31e6,
+                        .trained = 8.2e6,
+                        .seconds = 100});
+      stages.push_back({.name = rl,
+                        .kind = "rl",
+                        .model = base,
+                        .preset = preset,
+                        .algorithm = "grpo",
+                        .parameters = row == 0 ? 3.4e5 : 1.31e6,
+                        .trained = 4e6,
+                        .sampled = 5e6,
+                        .seconds = 120});
+      const double before = 0.06 + 0.06 * column + 0.02 * row,
+                   after = before + (column == 0 ? 0.004 : 0.1 * column * (row + 1.4));
       evals.push_back({base, base, before, -1, 20, 0.1 * column, 0.1});
       evals.push_back({rl, rl, after, -1, 20.0 + 20 * column, 0.35 * column, 0.2});
       PutFile(folder + "/" + base + "/metrics.jsonl", FakePretrainMetrics({.seed = seed, .pretrain_steps = 100}));
       PutFile(folder + "/" + rl + "/metrics.jsonl",
-              FakeCurveMetrics(seed, {.from = before, .to = after, .stream = static_cast<uint64_t>(500 + index), .steps = steps}));
+              FakeCurveMetrics(
+                  seed, {.from = before, .to = after, .stream = static_cast<uint64_t>(500 + index), .steps = steps}));
       ++index;
     }
   }

@@ -178,13 +178,13 @@ std::string ComparedHtml(const Compared& compared, const std::vector<std::string
   std::string sides;
   for (size_t i = 0; i < titles.size(); ++i) {
     const std::string css = fmt::format("side t{}", i);
-    sides += compared.replies[i] == nullptr
-                 ? "<div class=\"" + css + "\"><div class=\"who\">" + EscapeHtml(titles[i]) + ": not recorded</div></div>"
-                 : TraceHtml(titles[i], *compared.replies[i], css);
+    sides += compared.replies[i] == nullptr ? "<div class=\"" + css + "\"><div class=\"who\">" + EscapeHtml(titles[i]) +
+                                                  ": not recorded</div></div>"
+                                            : TraceHtml(titles[i], *compared.replies[i], css);
   }
   return "<article class=\"pair\"><div class=\"prompt\">" + EscapeHtml(PromptText(compared.prompt)) +
-         "<span class=\"chip\">" + outcome + "</span></div><div class=\"sides" + (titles.size() > 2 ? " many" : "") + "\">" +
-         sides + "</div></article>";
+         "<span class=\"chip\">" + outcome + "</span></div><div class=\"sides" + (titles.size() > 2 ? " many" : "") +
+         "\">" + sides + "</div></article>";
 }
 
 // Boxes to choose which evaluations are shown; the style sheet does the rest.
@@ -192,9 +192,12 @@ std::string Picker(const std::vector<std::string>& names, const std::vector<std:
   if (names.size() < 3) return "";
   std::string out = "<p class=\"dim\">Show:</p>";
   for (size_t i = 0; i < names.size(); ++i) {
-    const bool shown = names.size() <= 4 || std::find(kShownFirst.begin(), kShownFirst.end(), names[i]) != kShownFirst.end();
-    out += fmt::format("<input type=\"checkbox\" class=\"pick pick{0}\" id=\"show-{1}-{0}\"{2}><label for=\"show-{1}-{0}\">{3}</label>", i,
-                       run, shown ? " checked" : "", EscapeHtml(titles[i]));
+    const bool shown =
+        names.size() <= 4 || std::find(kShownFirst.begin(), kShownFirst.end(), names[i]) != kShownFirst.end();
+    out += fmt::format(
+        "<input type=\"checkbox\" class=\"pick pick{0}\" id=\"show-{1}-{0}\"{2}><label "
+        "for=\"show-{1}-{0}\">{3}</label>",
+        i, run, shown ? " checked" : "", EscapeHtml(titles[i]));
   }
   return out;
 }
@@ -206,12 +209,14 @@ std::string ComparedTraces(const std::vector<Compared>& problems, const std::vec
   for (const Outcome& outcome : kOutcomes) {
     size_t count = 0;
     for (const Compared& problem : problems) {
-      if (problem.replies.front()->correct != outcome.before || problem.replies.back()->correct != outcome.after) continue;
+      if (problem.replies.front()->correct != outcome.before || problem.replies.back()->correct != outcome.after)
+        continue;
       if (count++ < outcome.shown) body += ComparedHtml(problem, titles, outcome.title);
     }
     counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", count, outcome.title);
   }
-  const std::string ends = names.size() > 2 ? " (" + EscapeHtml(titles.front()) + " to " + EscapeHtml(titles.back()) + ")" : "";
+  const std::string ends =
+      names.size() > 2 ? " (" + EscapeHtml(titles.front()) + " to " + EscapeHtml(titles.back()) + ")" : "";
   return fmt::format(
              "<p>First recorded sample of each of {} problems: {}{}. Shown: the first few of each "
              "kind, not the best.</p>",
@@ -364,7 +369,8 @@ std::string CompletionsSection(const std::vector<RunData>& runs) {
       stage_part += StepHtml(step, runs.size() == 1 && stages.size() == 1 && (first || last));
       if (!last) continue;
       if (stages.size() > 1 && !stage_part.empty()) {
-        part += "<details class=\"step\"><summary>" + EscapeHtml(StageTitle(step.stage)) + "</summary>" + stage_part + "</details>";
+        part += "<details class=\"step\"><summary>" + EscapeHtml(StageTitle(step.stage)) + "</summary>" + stage_part +
+                "</details>";
       } else {
         part += stage_part;
       }

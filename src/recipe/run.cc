@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
@@ -168,23 +169,29 @@ class Runner {
     return WriteFileAtomic(path, text);
   }
 
-  // The tokenizer of the models that stages take from outside the run: they must all have the same one.
+  // The tokenizer of the models that stages take from outside the run: they must all have the same one. A model that is
+  // only sampled from brings its own, which counts here only if no other is there.
   Result<std::optional<std::string>> OutsideTokenizer() {
-    std::optional<std::string> found;
+    std::optional<std::string> found, sampled;
     std::string from;
+    bool own = false;
     for (const auto& stage : recipe_.stages) {
-      for (const std::string& model :
-           {stage->in.model, stage->in.helpful, stage->in.harmless, stage->in.teacher}) {
+      own = own || stage->kind == "pretrain";
+      for (const std::string& model : {stage->in.model, stage->in.helpful, stage->in.harmless}) {
         if (model.empty() || recipe_.Find(model) != nullptr) continue;
         R1_ASSIGN(const std::string folder, ResolveModelFolder(model));
         R1_ASSIGN(std::string text, ReadFile(JoinPath(folder, "tokenizer.json"), kMaxTokenizerBytes));
+        if (stage->kind == "sample") {
+          sampled = std::move(text);
+          continue;
+        }
         if (found.has_value() && *found != text)
           return Error{ErrorCode::kRefused, folder + " and " + from + " have different tokenizers; one run has one"};
         from = folder;
         found = std::move(text);
       }
     }
-    return found;
+    return found.has_value() || own ? found : sampled;
   }
 
   Status PrepareTokenizer() {
@@ -198,16 +205,16 @@ class Runner {
       R1_TRY(WriteFileAtomic(path, *outside));
       tokenizer_.emplace(std::move(given));
     } else {
-      R1_ASSIGN(Tokenizer trained,
-                TrainTokenizer(Seed(), static_cast<uint64_t>(recipe_.tokenizer_documents), odds_));
+      R1_ASSIGN(Tokenizer trained, TrainTokenizer(Seed(), static_cast<uint64_t>(recipe_.tokenizer_documents), odds_));
       R1_TRY(WriteFileAtomic(path, trained.ToJson()));
       tokenizer_.emplace(std::move(trained));
     }
     if (outside.has_value()) {
       R1_ASSIGN(const std::string there, ReadFile(path, kMaxTokenizerBytes));
       if (there != *outside)
-        return Error{ErrorCode::kRefused, path + " is not the tokenizer of the model that this run starts from; give "
-                                                 "another --output-dir"};
+        return Error{ErrorCode::kRefused, path +
+                                              " is not the tokenizer of the model that this run starts from; give "
+                                              "another --output-dir"};
     }
     if (recipe_.model.vocab_size == 0) {
       model_vocab_ = kernels::RoundUp(tokenizer_->size(), kVocabMultiple);
@@ -223,8 +230,7 @@ class Runner {
   // The model of a stage's input, resolved; its hash goes into the lineage and into *shaping.
   Result<std::string> InputModel(const std::string& name, const char* role, Json* entry, std::string* shaping) {
     if (name.empty()) return std::string();
-    R1_ASSIGN(const std::string folder,
-              ResolveModelFolder(recipe_.Find(name) != nullptr ? StageFolder(name) : name));
+    R1_ASSIGN(const std::string folder, ResolveModelFolder(recipe_.Find(name) != nullptr ? StageFolder(name) : name));
     R1_ASSIGN(const std::string hash, Sha256OfFile(JoinPath(folder, "model.safetensors")));
     (*entry)[role] = name;
     (*entry)[std::string(role) + "_sha256"] = hash;
@@ -238,9 +244,9 @@ class Runner {
     if (writer == nullptr) return name;
     const auto* rm = std::get_if<RewardModelConfig>(&reader.settings);
     const bool pairs = writer->kind == "preferences";
-    return JoinPath(StageFolder(name), !pairs                                ? "samples.jsonl"
+    return JoinPath(StageFolder(name), !pairs                                  ? "samples.jsonl"
                                        : rm != nullptr && rm->kind == "safety" ? "safety.jsonl"
-                                                                              : "pairs.jsonl");
+                                                                               : "pairs.jsonl");
   }
 
   Result<Job> Prepare(RecipeStage& stage, Json* entry) {
@@ -259,6 +265,16 @@ class Runner {
     R1_ASSIGN(job.helpful, InputModel(stage.in.helpful, "helpful", entry, &shaping));
     R1_ASSIGN(job.harmless, InputModel(stage.in.harmless, "harmless", entry, &shaping));
     R1_ASSIGN(job.teacher, InputModel(stage.in.teacher, "teacher", entry, &shaping));
+    for (const std::string* source : {&stage.in.endpoint, &stage.in.endpoint_model}) shaping += *source;
+    if (!stage.in.endpoint.empty()) {
+      (*entry)["endpoint"] = stage.in.endpoint;
+      (*entry)["endpoint_model"] = stage.in.endpoint_model;
+    }
+    if (!stage.in.traces.empty()) {
+      R1_ASSIGN(const std::string hash, Sha256OfFile(stage.in.traces));
+      (*entry)["data"].push_back({{"name", stage.in.traces}, {"sha256", hash}});
+      shaping += hash;
+    }
     for (const std::string& name : SplitList(stage.in.data)) {
       job.data.push_back(DataFile(name, stage));
       R1_ASSIGN(const std::string hash, Sha256OfFile(job.data.back()));
@@ -305,11 +321,16 @@ class Runner {
     R1_ASSIGN(Model model, LoadModel(job.model, true, pool_));
     std::optional<Model> teacher;
     if (!job.teacher.empty()) {
+      R1_ASSIGN(const Tokenizer theirs, Tokenizer::Load(JoinPath(job.teacher, "tokenizer.json")));
+      if (theirs.ToJson() != tokenizer_->ToJson())
+        return Error{ErrorCode::kRefused, job.teacher +
+                                              " has another tokenizer than the student: logits of different "
+                                              "vocabularies cannot be compared; distil its text instead"};
       R1_ASSIGN(Model loaded, LoadModel(job.teacher, false, pool_));
       teacher.emplace(std::move(loaded));
     }
-    return RunSft(model, *tokenizer_, std::move(documents), config, Seed(), job.folder, job.hash, pool_,
-                  job.stage.name, teacher.has_value() ? &*teacher : nullptr);
+    return RunSft(model, *tokenizer_, std::move(documents), config, Seed(), job.folder, job.hash, pool_, job.stage.name,
+                  teacher.has_value() ? &*teacher : nullptr);
   }
 
   Status Rl(const Job& job, const RlConfig& config) {
@@ -351,16 +372,40 @@ class Runner {
     return {};
   }
 
+  // From a model (with its own tokenizer), a file of recorded replies or an endpoint.
+  Status Sample(const Job& job, const SampleConfig& config) {
+    const StageInputs& in = job.stage.in;
+    if (!in.traces.empty())
+      return SampleFromTraces(in.traces, *tokenizer_, config, Seed(), job.folder, pool_, job.stage.name);
+    if (!in.endpoint.empty()) {
+      ChatOptions options;
+      options.base_url = in.endpoint;
+      options.model = in.endpoint_model;
+      if (!in.endpoint_key_env.empty()) {
+        const char* key = std::getenv(in.endpoint_key_env.c_str());
+        if (key == nullptr)
+          return Error{ErrorCode::kUsage, job.stage.name + ": the environment variable " + in.endpoint_key_env +
+                                              ", which is to hold the endpoint's key, is not set"};
+        options.http.key = key;
+      }
+      R1_ASSIGN(const ChatClient teacher, ChatClient::Create(options));
+      return SampleFromEndpoint(teacher, *tokenizer_, config, Seed(), job.folder, pool_, job.stage.name);
+    }
+    R1_ASSIGN(const Model model, LoadModel(job.model, false, pool_));
+    R1_ASSIGN(const Tokenizer tokenizer, Tokenizer::Load(JoinPath(job.model, "tokenizer.json")));
+    return RunSample(model, tokenizer, config, Seed(), job.folder, pool_, job.stage.name);
+  }
+
   // Stages that leave files instead of a model: done is done.
   Status MakeData(const Job& job) {
     const std::string path = JoinPath(job.folder, "done.json");
     R1_TRY(MakeDirs(job.folder));
     if (Exists(path)) return CheckDone(path, job.hash);
     const auto began = std::chrono::steady_clock::now();
-    R1_ASSIGN(const Model model, LoadModel(job.model, false, pool_));
     if (const auto* c = std::get_if<SampleConfig>(&job.stage.settings)) {
-      R1_TRY(RunSample(model, *tokenizer_, *c, Seed(), job.folder, pool_, job.stage.name));
+      R1_TRY(Sample(job, *c));
     } else {
+      R1_ASSIGN(const Model model, LoadModel(job.model, false, pool_));
       R1_TRY(RunPreferences(model, *tokenizer_, std::get<PreferencesConfig>(job.stage.settings), Seed(), job.folder,
                             pool_));
     }
@@ -406,8 +451,10 @@ class Runner {
     Json line;
     line["name"] = stage.name;
     line["kind"] = stage.kind;
-    for (const auto& [role, name] : {std::pair{"model", &stage.in.model}, {"helpful", &stage.in.helpful},
-                                     {"harmless", &stage.in.harmless}, {"teacher", &stage.in.teacher}}) {
+    for (const auto& [role, name] : {std::pair{"model", &stage.in.model},
+                                     {"helpful", &stage.in.helpful},
+                                     {"harmless", &stage.in.harmless},
+                                     {"teacher", &stage.in.teacher}}) {
       if (!name->empty()) line[role] = *name;
     }
     if (stage.kind == "pretrain") {

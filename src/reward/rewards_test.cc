@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "world/pick.h"
+#include "world/task.h"
 
 namespace r1 {
 namespace {
@@ -45,6 +46,34 @@ TEST(Rewards, UnknownNamesAreErrorsWithTheNearest) {
   EXPECT_NE(message(RewardSet::Make("pick", {{"format", 1}, {"format", 2}})).find("twice"), std::string::npos);
   EXPECT_NE(message(RewardSet::Make("pick", {})).find("no reward"), std::string::npos);
   EXPECT_EQ(RewardSet::Names("pick"), (std::vector<std::string>{"accuracy", "format", "language"}));
+}
+
+TEST(Rewards, CodeIsRunOnTheHiddenTest) {
+  const RewardSet set = RewardSet::Make("code", {{"accuracy", 1}, {"format", 0.5}}).value();
+  const TaskProblem problem = TrainTask(TaskKind::kCode, 1, 0);
+  const std::string wrong = "<think> try so </think> <answer> 1 </answer><|end|>";
+  const Reward reward = set.Score({problem.prompt, wrong, problem.solution});
+  EXPECT_TRUE(reward.gradable);
+  EXPECT_DOUBLE_EQ(reward.total, 0.5) << "well formed, and wrong";
+  EXPECT_FALSE(set.Score({PromptText(kProblem), wrong, ""}).gradable) << "a prompt of another task";
+  EXPECT_EQ(RewardSet::Names("code"), (std::vector<std::string>{"accuracy", "format", "language"}));
+}
+
+TEST(Rewards, GeneralIsTheExactAnswer) {
+  const RewardSet set = RewardSet::Make("general", {{"accuracy", 1}}).value();
+  const TaskProblem problem = TrainTask(TaskKind::kGeneral, 1, 0);
+  EXPECT_EQ(set.Score({problem.prompt, " " + problem.solution + "<|end|>", problem.solution}).total, 1.0);
+  EXPECT_EQ(set.Score({problem.prompt, " " + problem.solution, problem.solution}).total, 0.0) << "cut off";
+}
+
+TEST(SoftOverlongPenalty, HandComputed) {
+  // Limit 20, cache 4: up to 16 nothing, 18 half, 20 and more -1.
+  EXPECT_EQ(SoftOverlongPenalty(1, 20, 4), 0.0);
+  EXPECT_EQ(SoftOverlongPenalty(16, 20, 4), 0.0);
+  EXPECT_EQ(SoftOverlongPenalty(17, 20, 4), -0.25);
+  EXPECT_EQ(SoftOverlongPenalty(18, 20, 4), -0.5);
+  EXPECT_EQ(SoftOverlongPenalty(20, 20, 4), -1.0);
+  EXPECT_EQ(SoftOverlongPenalty(25, 20, 4), -1.0);
 }
 
 }  // namespace

@@ -122,7 +122,8 @@ TEST(Gae, HandComputed) {
   // gamma 0.9, lambda 0.5, V = 0.5, 0.4, 0.8, rewards 0, 0.1, 1:
   // delta_2 = 1 - 0.8 = 0.2; delta_1 = 0.1 + 0.72 - 0.4 = 0.42; delta_0 = 0.36 - 0.5 = -0.14;
   // A_2 = 0.2; A_1 = 0.42 + 0.45 x 0.2 = 0.51; A_0 = -0.14 + 0.45 x 0.51 = 0.0895.
-  const std::vector<double> a = ComputeGae(std::vector<double>{0, 0.1, 1}, std::vector<double>{0.5, 0.4, 0.8}, 0.9, 0.5);
+  const std::vector<double> a =
+      ComputeGae(std::vector<double>{0, 0.1, 1}, std::vector<double>{0.5, 0.4, 0.8}, 0.9, 0.5);
   EXPECT_NEAR(a[2], 0.2, 1e-12);
   EXPECT_NEAR(a[1], 0.51, 1e-12);
   EXPECT_NEAR(a[0], 0.0895, 1e-12);

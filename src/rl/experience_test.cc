@@ -1,11 +1,13 @@
-// Each algorithm's advantages on small batches, worked out by hand; where the settings come from; the explained variance.
+// Each algorithm's advantages on small batches, worked out by hand; where the settings come from; the explained
+// variance.
 #include "rl/experience.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
-#include <map>
 
+#include "base/rng.h"
 #include "rl/ppo.h"
 
 namespace r1 {
@@ -230,6 +232,82 @@ TEST(Advantages, WhatIsNotInTheLossDoesNotCount) {
   EXPECT_EQ(replies[0], &batch.rollouts[0]);
   s.mask_truncated = false;
   EXPECT_EQ(RepliesInLoss(batch, s).size(), 2u);
+}
+
+// Replies of a model whose weights were moved a little: the policy's own log-probabilities, and the weights made of
+// them.
+TEST(ImportanceWeights, OfAnotherModelsReplies) {
+  SetFloatMode();
+  ThreadPool pool(2);
+  ModelConfig config = ModelPreset("tiny").value();
+  config.vocab_size = 64;
+  Model policy(config, true), sampler(config, false);
+  policy.Init(3);
+  policy.Pack(pool);
+  Rng rng(4, Stream::kTest);
+  for (int64_t i = 0; i < policy.params().total; ++i)
+    sampler.data()[i] = policy.data()[i] + 0.01f * static_cast<float>(rng.Normal());
+  sampler.Pack(pool);
+  OptimizerConfig optimizer;
+  Trainer trainer(policy, optimizer, pool);
+  for (const bool exact : {true, false}) {
+    RolloutEngine engine(exact ? policy : sampler, pool);
+    RolloutOptions options;
+    options.max_new_tokens = 12;
+    options.stop = {0};
+    const std::vector<int32_t> prompt = {5, 9, 2};
+    auto samples = engine.Run({{prompt, 0, 8}}, options).value();
+    RolloutBatch batch;
+    batch.generations = 8;
+    batch.problems.push_back(TrainTask(TaskKind::kPick, 1, 0));
+    batch.kept = {0};
+    for (Completion& c : samples[0]) {
+      Rollout r;
+      r.tokens = prompt;
+      r.prompt_tokens = 3;
+      r.tokens.insert(r.tokens.end(), c.tokens.begin(), c.tokens.end());
+      r.completion = std::move(c);
+      batch.rollouts.push_back(std::move(r));
+    }
+    for (const ImportanceSampling kind :
+         {ImportanceSampling::kToken, ImportanceSampling::kSequence, ImportanceSampling::kSequenceMask}) {
+      LossSettings settings;
+      settings.importance = kind;
+      settings.importance_cap = exact ? 1.0 : 1.02;
+      const ImportanceStats stats = ScoreReplies(trainer, nullptr, {}, settings, &batch);
+      double largest = 0, gap_sum = 0, tokens = 0;
+      int capped = 0;
+      for (const Rollout& r : batch.rollouts) {
+        std::vector<double> own(r.length());
+        trainer.Score(policy, std::vector<TrainSequence>{ReplySequence(r)}, {},
+                      [&](int, const MicroBatch& m, LogProbs& l) {
+                        for (int64_t i = 0; i < m.rows; ++i)
+                          own[static_cast<size_t>(m.offset_R[i] - 3)] = static_cast<double>(l.logp[i]);
+                      });
+        double product = 1;
+        for (size_t t = 0; t < r.length(); ++t) product *= std::exp(own[t] - static_cast<double>(r.completion.logp[t]));
+        for (size_t t = 0; t < r.length(); ++t) {
+          ASSERT_EQ(static_cast<double>(r.old_logp()[t]), own[t]);
+          const double gap = own[t] - static_cast<double>(r.completion.logp[t]);
+          const double ratio = kind == ImportanceSampling::kToken ? std::exp(gap) : product;
+          const bool over = ratio > settings.importance_cap;
+          const double want = !over ? ratio : kind == ImportanceSampling::kSequenceMask ? 0.0 : 1.02;
+          if (exact) {
+            ASSERT_EQ(r.weight_T[t], 1.0);
+          } else {
+            ASSERT_NEAR(r.weight_T[t], want, 1e-9);
+          }
+          largest = std::max(largest, ratio);
+          gap_sum -= gap;
+          ++tokens;
+          capped += over ? 1 : 0;
+        }
+      }
+      EXPECT_NEAR(stats.max, largest, 1e-9);
+      EXPECT_NEAR(stats.kl, gap_sum / tokens, 1e-12);
+      EXPECT_EQ(capped > 0, !exact) << "a test without capped weights tests little";
+    }
+  }
 }
 
 }  // namespace

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
+#include "data/chat.h"
 #include "infer/score.h"
 #include "world/words.h"
 
@@ -74,12 +76,18 @@ void Grader::GradeByRules(const TaskProblem& problem, Rollout* r) const {
 }
 
 std::vector<int32_t> Grader::ModelText(TaskKind kind, const Rollout& r) const {
-  if (kind == TaskKind::kHarmless) return r.tokens;
+  if (kind == TaskKind::kHarmless) {
+    std::vector<int32_t> text = r.tokens;
+    const int32_t end = tokenizer_->IdOf(kEndMarker);
+    if (text.back() != end) text.push_back(end);
+    return text;
+  }
   const std::string summary = FinalSummary(r.reply);
   if (summary.empty() || !r.facts.ended) return {};
+  const Result<std::vector<int32_t>> words = ChatReply(*tokenizer_, std::nullopt, summary, "summary");
+  if (!words.ok()) return {};
   std::vector<int32_t> text(r.tokens.begin(), r.tokens.begin() + static_cast<std::ptrdiff_t>(r.prompt_tokens));
-  const std::vector<int32_t> words = tokenizer_->Encode(summary + std::string(kEndMarker));
-  text.insert(text.end(), words.begin(), words.end());
+  text.insert(text.end(), words->begin(), words->end());
   return text;
 }
 

@@ -1,15 +1,14 @@
-// Rewards of a mix of tasks. For a reply only the terms of its task's kind apply (training facts 4.4); t is a term in
-// [0, 1], w its weight in the settings:
-//   pick, code  accuracy w + format w + language w
-//   general     accuracy w
-//   helpful     sigmoid(s) w, s the helpfulness model's score of prompt and final summary; + language w, thinking
-//   replies harmless    sigmoid(s) w, s the safety model's score of prompt and whole reply; + language w, thinking
-//   replies
-// The models read the tokens they are trained on (train/reward_model.h): the prompt's, then the reply's as sampled, or
-// the summary's (world/task.h) and <|end|>. A helpful reply without a summary or cut off before its end gets 0: there
-// is nothing that could be sent to a user. A score is a log-odds (of being preferred to a reply of score 0; of being
-// safe), so its sigmoid bounds the reward as a probability does. overlong   - added to every kind where overlong_buffer
-// is set (reward/rewards.h)
+// Rewards of a mix of tasks. For a reply only the terms of its task's kind apply (training facts 4.4). Each is a term
+// in [0, 1] times its weight in the settings:
+//   pick, code  accuracy, format, language
+//   general     accuracy
+//   helpful     sigmoid of the helpfulness model's score of prompt and final summary; language, where there is thinking
+//   harmless    sigmoid of the safety model's score of prompt and whole reply; language, where there is thinking
+//   all         the overlong penalty in [-1, 0], where overlong_buffer is set (reward/rewards.h)
+// A score is a log-odds (of being preferred to a reply of score 0; of being safe), so that its sigmoid bounds the
+// reward as a probability does. The models read the tokens they are trained on (train/reward_model.h): the prompt's,
+// then the reply's as sampled or the summary's (world/task.h), and <|end|>, also where a reply was cut off before it. A
+// helpful reply without a summary or cut off before its end gets 0: there is nothing that could be sent to a user.
 #pragma once
 
 #include <span>

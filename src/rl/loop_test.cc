@@ -181,7 +181,8 @@ TEST_F(RlLoop, OtherSettingsInTheSameFolderAreRefused) {
   config.max_steps = 1;
   ASSERT_TRUE(Run(config, dir_ / "a").ok());
   const std::string before = FileOf(dir_ / "a", 1, "manifest.json");
-  for (const Status& status : {Run(config, dir_ / "a", 2, kLoopSeed, "other"), Run(config, dir_ / "a", 2, kLoopSeed + 1)}) {
+  for (const Status& status :
+       {Run(config, dir_ / "a", 2, kLoopSeed, "other"), Run(config, dir_ / "a", 2, kLoopSeed + 1)}) {
     ASSERT_FALSE(status.ok());
     EXPECT_EQ(status.error().code, ErrorCode::kRefused);
     EXPECT_NE(status.error().message.find("other settings"), std::string::npos) << status.error().message;

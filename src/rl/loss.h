@@ -1,17 +1,16 @@
 // The loss of a token and its derivative. Sources: training facts 1.1 to 1.3, 2, 11 and 14; TRL and verl.
-//   token ratio    rho_t = exp(logp_t - old_t)
-//   sequence ratio s = exp(mean over the reply of (logp_t - old_t)), the same for every token (GSPO). A token's
-//                  derivative is that of GSPO's token variant, s A dlogp_t; summed over a reply whose tokens weigh the
-//                  same and have one advantage it is the derivative of the sequence's loss.
-//   clipped loss   -min(rho A, clip(rho, 1 - epsilon, 1 + epsilon_high) A): grpo, ppo and all the others
-//                  derivative -rho A, and 0 if clipped: A > 0 and rho > 1 + epsilon_high, or A < 0 and rho < 1 -
-//                  epsilon
-//   dual clip      A < 0 and rho > delta: loss -delta A, derivative 0 (Ye et al. 2019; TRL delta, verl clip_ratio_c)
-//   capped loss    -sg[min(rho, epsilon_high)] A logp, derivative -min(rho, epsilon_high) A: no token is dropped
-//   (CISPO) KL             d = ref - logp; k1 = -d, k2 = d^2 / 2, k3 = exp(d) - d - 1 (Schulman 2020); derivatives ->
-//   1, -d,
-//                  1 - exp(d). k1's derivative does not depend on the reference: it belongs into the reward.
-//   total          weight x policy + beta x KL, where the KL is in the loss; weight: importance weight, no gradient
+//   token ratio     rho_t = exp(logp_t - old_t)
+//   sequence ratio  s = exp(mean over the reply of (logp_t - old_t)), the same for every token (GSPO). A token's
+//                   derivative is that of GSPO's token variant, s A dlogp_t; summed over a reply whose tokens weigh the
+//                   same and have one advantage it is the derivative of the sequence's loss.
+//   clipped loss    -min(rho A, clip(rho, 1 - epsilon, 1 + epsilon_high) A) for all but CISPO; derivative -rho A, and 0
+//                   if clipped: A > 0 and rho > 1 + epsilon_high, or A < 0 and rho < 1 - epsilon
+//   dual clip       A < 0 and rho > delta: loss -delta A, derivative 0 (Ye et al. 2019; TRL delta, verl clip_ratio_c)
+//   capped loss     -sg[min(rho, epsilon_high)] A logp, derivative -min(rho, epsilon_high) A; no token is dropped:
+//   CISPO KL              d = ref - logp; k1 = -d, k2 = d^2 / 2, k3 = exp(d) - d - 1 (Schulman 2020), with derivatives
+//   1, -d
+//                   and 1 - exp(d). k1's does not depend on the reference: k1 belongs into the reward.
+//   total           weight x policy + beta x KL where the KL is in the loss; weight: importance weight, no gradient
 // Log-ratios are held within +-20 before exp, with derivative 0 beyond.
 #pragma once
 

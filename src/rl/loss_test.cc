@@ -81,8 +81,7 @@ TEST(PolicyTokenLoss, KlToTheReference) {
   EXPECT_TRUE(both.clipped_high);
   EXPECT_NEAR(both.loss, -2.4 + 0.1 * 0.1065306597, kTight);
   EXPECT_NEAR(both.dlogp, 0.1 * 0.3934693403, kTight);
-  EXPECT_NEAR(Loss(-1.0, -1.0, -7.0, 1.0, Config(0.2, 0, 0)).loss, -1.0, kTight)
-      << "beta 0 ignores the reference";
+  EXPECT_NEAR(Loss(-1.0, -1.0, -7.0, 1.0, Config(0.2, 0, 0)).loss, -1.0, kTight) << "beta 0 ignores the reference";
 }
 
 TEST(PolicyTokenLoss, DerivativeIsThatOfTheLoss) {
@@ -90,13 +89,12 @@ TEST(PolicyTokenLoss, DerivativeIsThatOfTheLoss) {
   int checked = 0, clipped = 0, bounded = 0;
   for (int i = 0; i < 4000; ++i) {
     const LossSettings config = Config(0.05 + 0.4 * rng.Uniform(), rng.Chance(0.5) ? 0.0 : 0.05 + rng.Uniform(),
-                                     rng.Chance(0.3) ? 0.0 : rng.Uniform());
+                                       rng.Chance(0.3) ? 0.0 : rng.Uniform());
     const double old_logp = -6 * rng.Uniform();
     const double spread = i % 10 == 0 ? 60.0 : 1.5;  // a tenth of the cases beyond the bound of +-20
     const double logp = old_logp + spread * (rng.Uniform() - 0.5), ref = logp + spread * (rng.Uniform() - 0.5);
     const double advantage = 4 * (rng.Uniform() - 0.5);
-    const double ratio = std::exp(logp - old_logp),
-                 high = config.epsilon_high;
+    const double ratio = std::exp(logp - old_logp), high = config.epsilon_high;
     constexpr double kStep = 1e-6;
     const auto near = [&](double x, double kink) { return std::abs(x - kink) < 1e-4; };
     if (near(ratio, 1 + high) || near(ratio, 1 - config.epsilon) || near(std::abs(logp - old_logp), 20) ||

@@ -198,6 +198,36 @@ TEST_F(RunFiles, CheckpointGivesBackEveryBit) {
   EXPECT_TRUE(SameBits(model, reference.data(), other_reference.data()));
 }
 
+TEST_F(RunFiles, FurtherVectorsAndTheValueModelsSteps) {
+  ThreadPool pool(1);
+  OptimizerConfig optimizer;
+  Model model(Tiny(), true);
+  Trainer trainer(model, optimizer, pool);
+  Fill(model, trainer, 1);
+  ModelConfig config = Tiny();
+  config.num_labels = 1;
+  config.num_nextn_predict_layers = 0;
+  Model value(config, false), other(config, false);
+  value.Init(4);
+  const auto files_of = [](Model& m) {
+    return std::vector<FlatFile>{{"value.safetensors", &m.params(), {{"", m.data()}}}};
+  };
+  const StageFiles files{dir_ / "stage", 1, 2};
+  TrainState state = State(3);
+  state.value_steps = 5;
+  ASSERT_TRUE(SaveTraining(files, state, trainer, *tokenizer_, nullptr, files_of(value)).ok());
+  const auto resumed = ResumeTraining(files, State(0), trainer, nullptr, files_of(other));
+  ASSERT_TRUE(resumed.ok()) << resumed.error().message;
+  EXPECT_EQ((*resumed)->value_steps, 5);
+  EXPECT_TRUE(SameBits(value, value.data(), other.data()));
+  ASSERT_TRUE(SaveTraining(files, State(4), trainer, *tokenizer_, nullptr).ok());
+  EXPECT_EQ(Text(dir_ / "stage/checkpoint-4/trainer_state.json").find("value_steps"), std::string::npos)
+      << "other stages keep their bytes";
+  const auto missing = ResumeTraining(files, State(0), trainer, nullptr, files_of(other));
+  ASSERT_FALSE(missing.ok());
+  EXPECT_NE(missing.error().message.find("value.safetensors"), std::string::npos) << missing.error().message;
+}
+
 TEST_F(RunFiles, OtherSettingsAreRefused) {
   ThreadPool pool(1);
   Model model(Tiny(), true);

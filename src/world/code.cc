@@ -67,6 +67,10 @@ void CountTries(const CodeProblem& problem, const ReplyWords& thinking, ReplyFac
     ++facts->tries;
     const WrittenCodeTry found = ReadCodeTry(thinking, i + 1);
     if (facts->tries == 1) facts->first_try_right = fit.has_value() && found.proposed == fit;
+    if (found.first_product >= 0) {
+      ++facts->sums;
+      facts->sums_right += found.first_product_right;
+    }
     if (found.product >= 0) {
       ++facts->sums;
       facts->sums_right += found.product_right;
@@ -237,6 +241,10 @@ WrittenCodeTry ReadCodeTry(const std::vector<std::string_view>& words, size_t at
   };
   CodeRule proposed;
   CodeRule used;
+  int first_input = -1, first_m = -1;
+  if (!number(&first_input) || !sign("*") || !number(&first_m) || !sign("=") || !number(&result.first_product))
+    return result;
+  result.first_product_right = first_input * first_m == result.first_product;
   if (!sign("*") || !number(&proposed.m) || !offset(&proposed.c)) return result;
   result.proposed = proposed;
   if (!number(&result.input) || !sign("*") || !number(&used.m) || !sign("=") || !number(&result.product)) return result;

@@ -1,3 +1,4 @@
+// Replies of the wide corpus to code problems: guesses and searches over programs.
 #include <algorithm>
 #include <cstdlib>
 #include <vector>
@@ -21,8 +22,9 @@ void PutAnswer(Writer& out, const CodeRule& rule) {
   out.Put(kEndAnswerMarker);
 }
 
-// " * m + c x * m = p + c = v"
-void PutTry(Writer& out, const CodeRule& rule, int input, int product, int value) {
+// " w * m = q * m + c x * m = p + c = v"
+void PutTry(Writer& out, const CodeRule& rule, int first_input, int first_product, int input, int product, int value) {
+  out.Put(first_input).Put("*").Put(rule.m).Put("=").Put(first_product);
   PutRule(out, rule);
   out.Put(input).Put("*").Put(rule.m).Put("=").Put(product);
   PutOffset(out, rule.c);
@@ -56,6 +58,7 @@ CodeRule Slipped(Rng& rng, const CodeRule& rule, int input) {
 std::string Search(Rng& rng, const CodeProblem& problem, const CorpusOdds& odds) {
   Speaker speaker(rng, problem.chinese, rng.Chance(odds.mix_search));
   const double give_up = rng.Chance(odds.patient) ? odds.patient_give_up : odds.give_up;
+  const CodeExample& first = problem.examples[0];
   const CodeExample& second = problem.examples[1];
   Writer out;
   out.Put(kThinkMarker);
@@ -65,12 +68,14 @@ std::string Search(Rng& rng, const CodeProblem& problem, const CorpusOdds& odds)
     const auto pick = static_cast<ptrdiff_t>(rng.Below(left.size()));
     const CodeRule meant = left[static_cast<size_t>(pick)];
     rule = rng.Chance(odds.code_slip) ? Slipped(rng, meant, second.input) : meant;
+    const int first_product = WrittenSum(rng, first.input * rule.m, odds.slip);
     const int product = WrittenSum(rng, second.input * rule.m, odds.slip);
     const int value = WrittenSum(rng, product + rule.c, odds.slip);
-    const bool slipped = rule != meant || product != second.input * rule.m || value != product + rule.c;
+    const bool slipped = rule != meant || first_product != first.input * rule.m || product != second.input * rule.m ||
+                         value != product + rule.c;
     if (!slipped) left.erase(left.begin() + pick);
     out.Put(speaker.Say(attempt == 0 ? Word::kTry : Word::kWait));
-    PutTry(out, rule, second.input, product, value);
+    PutTry(out, rule, first.input, first_product, second.input, product, value);
     const Word verdict = WrittenVerdict(rng, value, second.output, odds.flip);
     out.Put(speaker.Say(verdict));
     if (verdict == Word::kYes) break;
@@ -97,9 +102,9 @@ std::string CodeReply(Rng& rng, const CodeProblem& problem, DocumentKind kind, c
   }
   if (kind == DocumentKind::kSingleTry) {
     Speaker speaker(rng, problem.chinese, rng.Chance(odds.mix_single_try));
-    const int input = problem.examples[1].input;
+    const int first = problem.examples[0].input, second = problem.examples[1].input;
     out.Put(kThinkMarker).Put(speaker.Say(Word::kTry));
-    PutTry(out, rule, input, input * rule.m, input * rule.m + rule.c);
+    PutTry(out, rule, first, first * rule.m, second, second * rule.m, second * rule.m + rule.c);
     out.Put(speaker.Say(Word::kSo)).Put(kEndThinkMarker);
   }
   PutAnswer(out, rule);

@@ -35,12 +35,13 @@ TEST(Rewrite, WrongAndBrokenTriesGoWithTheirVerdicts) {
 }
 
 TEST(Rewrite, Code) {
+  EXPECT_EQ(
+      Rewrite("code 3 > 10 5 > 16",
+              "<think> 试 3 * 2 = 6 * 2 + 4 5 * 2 = 10 + 4 = 15 小 wait 3 * 3 = 9 * 3 + 1 5 * 3 = 15 + 1 = 16 对 so "
+              "</think> <answer> * 3 + 1 </answer><|end|>"),
+      " <think> try 3 * 3 = 9 * 3 + 1 5 * 3 = 15 + 1 = 16 yes so </think> <answer> * 3 + 1 </answer><|end|>");
   EXPECT_EQ(Rewrite("code 3 > 10 5 > 16",
-                    "<think> 试 * 2 + 4 5 * 2 = 10 + 4 = 15 小 wait * 3 + 1 5 * 3 = 15 + 1 = 16 对 so "
-                    "</think> <answer> * 3 + 1 </answer><|end|>"),
-            " <think> try * 3 + 1 5 * 3 = 15 + 1 = 16 yes so </think> <answer> * 3 + 1 </answer><|end|>");
-  EXPECT_EQ(Rewrite("code 3 > 10 5 > 16",
-                    "<think> try * 3 + 1 5 * 2 = 10 + 1 = 11 yes so </think> <answer> * 3 + 1 "
+                    "<think> try 3 * 3 = 9 * 3 + 1 5 * 2 = 10 + 1 = 11 yes so </think> <answer> * 3 + 1 "
                     "</answer><|end|>"),
             std::nullopt);  // the sums are of another program
 }
