@@ -1,7 +1,6 @@
 // Rejection sampling: replies to problems from a model, an endpoint or a file of recorded ones; those that pass the
 // filters (filters.h) become a data set for supervised training. Source: the R1 report, third stage.
-//   FOLDER/raw.jsonl      what was sampled: a header line, then a line a problem, appended chunk by chunk. A run that
-//   is
+//   FOLDER/raw.jsonl      what was sampled: a header line, then a line a problem, appended chunk by chunk. What was
 //                         stopped goes on after the last whole chunk.
 //   FOLDER/samples.jsonl  what is kept (reply_text.h, MessagesLine) in the order of problems, general documents of the
 //                         world evenly between; written at the end, whole or not at all

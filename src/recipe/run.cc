@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
@@ -381,13 +380,7 @@ class Runner {
       ChatOptions options;
       options.base_url = in.endpoint;
       options.model = in.endpoint_model;
-      if (!in.endpoint_key_env.empty()) {
-        const char* key = std::getenv(in.endpoint_key_env.c_str());
-        if (key == nullptr)
-          return Error{ErrorCode::kUsage, job.stage.name + ": the environment variable " + in.endpoint_key_env +
-                                              ", which is to hold the endpoint's key, is not set"};
-        options.http.key = key;
-      }
+      R1_ASSIGN(options.http.key, KeyFromEnvironment(in.endpoint_key_env));
       R1_ASSIGN(const ChatClient teacher, ChatClient::Create(options));
       return SampleFromEndpoint(teacher, *tokenizer_, config, Seed(), job.folder, pool_, job.stage.name);
     }
