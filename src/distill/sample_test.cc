@@ -68,7 +68,7 @@ class SampleTest : public testing::Test {
     pretrain.optimizer.warmup_steps = 10;
     pretrain.save_steps = 0;
     const Status done =
-        RunPretrain(model, world_->tokenizer, pretrain, kSeed, world_->dir / "base", "hash", pool, "base");
+        RunPretrain(model, world_->tokenizer, {}, pretrain, kSeed, world_->dir / "base", "hash", pool, "base");
     ASSERT_TRUE(done.ok()) << done.error().message;
     world_->model = ResolveModelFolder(world_->dir / "base").value();
   }
