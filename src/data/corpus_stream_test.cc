@@ -37,7 +37,7 @@ const CorpusOdds& Wide() {
 TEST(TrainTokenizer, WideWorldHasEveryWordAsOneTokenToo) {
   const Tokenizer t = TrainTokenizer(1, 20000, Wide()).value();
   EXPECT_TRUE(CheckWorldTokenizer(t, WorldKind::kWide).ok());
-  EXPECT_LE(t.size(), 512);
+  EXPECT_LE(t.size(), 576);
   for (const std::string& word : AllSpacedWords(WorldKind::kWide)) {
     EXPECT_EQ(t.Encode(word), (std::vector<int32_t>{t.IdOf(word)})) << word;
     EXPECT_EQ(t.EncodeContent(word), t.Encode(word));

@@ -1,3 +1,4 @@
+// Replies of the wide corpus to code problems: guesses and searches over programs.
 #include <algorithm>
 #include <cstdlib>
 #include <vector>

@@ -1,3 +1,4 @@
+// Replies of the wide corpus to open and harmful requests, as noisy as the web.
 #include <utility>
 #include <vector>
 
