@@ -27,8 +27,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int64_t kMaxRawBytes = int64_t{64} << 30;
 constexpr int64_t kJudgeReplyTokens = 64;
+constexpr int64_t kMaxPassedOver = 10000;  // general documents in a row
 // Settings of the raw replies; those of the filters join them where a judge is asked, as they decide what it is asked.
 constexpr std::array<const char*, 8> kRawSettings = {
     "task",        "problems", "problems_file",        "first_problem", "num_generations",
@@ -360,13 +360,28 @@ class Pipeline {
       rewritten_ += f.rewritten;
       R1_TRY(WriteOne(prompt.question, f.text, prompt.task, source_.name, &kept_tokens_, out));
       ++kept_;
-      while (general_ < std::llround(config_.general * static_cast<double>(kept_))) {
-        const Document document = GeneralDocumentAt(seed_, static_cast<uint64_t>(general_++), odds_);
-        R1_TRY(WriteOne(UserContent(document.prompt), SplitReplyText(document.reply), TaskName(TaskKind::kGeneral),
-                        "corpus", &general_tokens_, out));
-      }
+      R1_TRY(AddGeneral(out));
     }
     prompts_kept_ += any;
+    return {};
+  }
+
+  // General documents up to their share of what is kept so far; those that overlap a benchmark are passed over.
+  Status AddGeneral(FileWriter& out) {
+    int64_t passed_over = 0;
+    while (general_ < std::llround(config_.general * static_cast<double>(kept_)) && passed_over < kMaxPassedOver) {
+      const Document document = GeneralDocumentAt(seed_, general_cursor_++, odds_);
+      const std::string question = UserContent(document.prompt);
+      if (benchmarks_ != nullptr && (benchmarks_->Overlaps(question) || benchmarks_->Overlaps(document.reply))) {
+        ++passed_over;
+        ++general_skipped_;
+        continue;
+      }
+      passed_over = 0;
+      ++general_;
+      R1_TRY(WriteOne(question, SplitReplyText(document.reply), TaskName(TaskKind::kGeneral), "corpus",
+                      &general_tokens_, out));
+    }
     return {};
   }
 
@@ -401,6 +416,7 @@ class Pipeline {
     stats["samples"] = samples_;
     stats["kept"] = kept_;
     stats["general"] = general_;
+    if (general_skipped_ > 0) stats["general_skipped"] = general_skipped_;
     stats["dropped"] = Json::object();
     for (size_t i = 1; i < dropped_.size(); ++i) {
       if (dropped_[i] > 0) stats["dropped"][DropName(static_cast<Drop>(i))] = dropped_[i];
@@ -438,7 +454,8 @@ class Pipeline {
   int64_t chunk_samples_ = 0, chunk_kept_ = 0, chunk_tokens_ = 0;
   std::array<int64_t, static_cast<size_t>(Drop::kCount)> dropped_{};
   CorpusOdds odds_;  // of the general documents
-  int64_t samples_ = 0, kept_ = 0, general_ = 0, prompts_kept_ = 0, rewritten_ = 0;
+  int64_t samples_ = 0, kept_ = 0, general_ = 0, general_skipped_ = 0, prompts_kept_ = 0, rewritten_ = 0;
+  uint64_t general_cursor_ = 0;  // of the next document
   int64_t sampled_tokens_ = 0, kept_tokens_ = 0, general_tokens_ = 0;
   std::map<std::string, TaskCounts> tasks_;
   std::unordered_set<uint64_t> seen_;

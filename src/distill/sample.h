@@ -1,19 +1,18 @@
 // Rejection sampling: replies to problems from a model, an endpoint or a file of recorded ones; those that pass the
 // filters (filters.h) become a data set for supervised training. Source: the R1 report, third stage.
 //   FOLDER/raw.jsonl      what was sampled: a header line, then a line a problem, appended chunk by chunk. A run that
-//   was
+//   is
 //                         stopped goes on after the last whole chunk.
-//   FOLDER/samples.jsonl  what is kept (reply_text.h, MessagesLine), in the order of problems, with general documents
-//   of
-//                         the world evenly between; written at the end, whole or not at all
+//   FOLDER/samples.jsonl  what is kept (reply_text.h, MessagesLine) in the order of problems, general documents of the
+//                         world evenly between; written at the end, whole or not at all
 //   FOLDER/stats.json     {"prompts", "samples", "kept", "general", "dropped": {reason: count}, "tokens" (of the
 //                         replies in samples.jsonl), "sampled_tokens", "mean_tokens" (of kept replies), "share_kept",
-//                         "prompts_kept" (with at least one kept), "rewritten", "tasks": {name: {"samples", "kept"}}}
+//                         "prompts_kept" (with at least one kept), "general_skipped" (that overlap a benchmark),
+//                         "rewritten", "tasks": {name: {"samples", "kept"}}}
 //   FOLDER/metrics.jsonl  a line a chunk: {"step", "samples", "kept" (by the filters that see one sample), "tokens",
 //                         "step_time"}
 // The same settings and the same model give the same bytes of all but the last, for any number of threads and however
-// often it was stopped. (A remote endpoint or judge may answer otherwise the second time; what it said is in
-// raw.jsonl.)
+// often it was stopped. (A remote endpoint or judge may answer otherwise the second time; its words are in raw.jsonl.)
 #pragma once
 
 #include <cstdint>
