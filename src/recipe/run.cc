@@ -244,9 +244,9 @@ class Runner {
     if (writer == nullptr) return name;
     const auto* rm = std::get_if<RewardModelConfig>(&reader.settings);
     const bool pairs = writer->kind == "preferences";
-    return JoinPath(StageFolder(name), !pairs                                  ? "samples.jsonl"
+    return JoinPath(StageFolder(name), !pairs                                         ? "samples.jsonl"
                                        : rm != nullptr && rm->reward_kind == "safety" ? "safety.jsonl"
-                                                                               : "pairs.jsonl");
+                                                                                      : "pairs.jsonl");
   }
 
   Result<Job> Prepare(RecipeStage& stage, Json* entry) {

@@ -226,23 +226,6 @@ StepReport Trainer::StepDistill(int64_t step, int64_t max_steps, std::span<const
   return Update(step, max_steps, options, RunGradient(sequences, options, head));
 }
 
-StepReport Trainer::StepDistill(int64_t step, int64_t max_steps, std::span<const TrainSequence> sequences,
-                                const PassOptions& options, const Teacher& teacher, const DistillFunction& loss) {
-  R1_CHECK(model_.config().num_labels == 0 && teacher.model->config().num_labels == 0,
-           "distillation between language models only");
-  const Head head = [&](Context& ctx, int shard, const MicroBatch& micro, Var* hidden) {
-    LogProbs* logp =
-        HeadLogProbs(ctx, hidden, model_.head(), micro.row_R, micro.target_R, micro.rows, options.inv_temperature);
-    ctx.recording = false;  // nothing goes back into the teacher
-    const Var* teacher_hidden = teacher.model->Forward(ctx, micro.batch, nullptr, nullptr);
-    ctx.recording = true;
-    loss(shard, micro, *logp,
-         *HeadSoftTargets(ctx, hidden, model_.head(), teacher_hidden, teacher.model->head(), micro.row_R, micro.rows,
-                          teacher.temperature));
-  };
-  return Update(step, max_steps, RunGradient(sequences, options, head));
-}
-
 StepReport Trainer::StepValues(int64_t step, int64_t max_steps, std::span<const TrainSequence> sequences,
                                const PassOptions& options, const ValueFunction& value) {
   return Update(step, max_steps, options, GradientValues(sequences, options, value));
