@@ -167,10 +167,10 @@ TEST_F(RunFiles, CheckpointGivesBackEveryBit) {
 TEST_F(RunFiles, FurtherVectorsAndTheValueModelsSteps) {
   ThreadPool pool(1);
   OptimizerConfig optimizer;
-  Model model(Tiny(), true);
+  Model model(StageModelConfig(), true);
   Trainer trainer(model, optimizer, pool);
   Fill(model, trainer, 1);
-  ModelConfig config = Tiny();
+  ModelConfig config = StageModelConfig();
   config.num_labels = 1;
   config.num_nextn_predict_layers = 0;
   Model value(config, false), other(config, false);
@@ -181,12 +181,12 @@ TEST_F(RunFiles, FurtherVectorsAndTheValueModelsSteps) {
   const StageFiles files{dir_ / "stage", 1, 2};
   TrainState state = State(3);
   state.value_steps = 5;
-  ASSERT_TRUE(SaveTraining(files, state, trainer, *tokenizer_, nullptr, files_of(value)).ok());
+  ASSERT_TRUE(SaveTraining(files, state, trainer, StageTokenizer(), nullptr, files_of(value)).ok());
   const auto resumed = ResumeTraining(files, State(0), trainer, nullptr, files_of(other));
   ASSERT_TRUE(resumed.ok()) << resumed.error().message;
   EXPECT_EQ((*resumed)->value_steps, 5);
   EXPECT_TRUE(SameBits(value, value.data(), other.data()));
-  ASSERT_TRUE(SaveTraining(files, State(4), trainer, *tokenizer_, nullptr).ok());
+  ASSERT_TRUE(SaveTraining(files, State(4), trainer, StageTokenizer(), nullptr).ok());
   EXPECT_EQ(Text(dir_ / "stage/checkpoint-4/trainer_state.json").find("value_steps"), std::string::npos)
       << "other stages keep their bytes";
   const auto missing = ResumeTraining(files, State(0), trainer, nullptr, files_of(other));
