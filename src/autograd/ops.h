@@ -105,6 +105,18 @@ struct Values {
   float* dvalue = nullptr;  // [rows], zero: set before Backward
 };
 Values* ScalarHead(Context& ctx, Var* h, const VectorWeight& w, const int32_t* row_R, int64_t r);
+// Distillation from a teacher's distributions (Hinton, Vinyals, Dean 2015): for each row
+//   loss = T^2 KL(p || q),  p = softmax(teacher logits / T),  q = softmax(logits / T),  gradient T (q - p) to the
+//   student's
+// logits; none to the teacher. Rows of h and teacher_h are the same positions; the widths may differ, the vocabularies
+// not.
+struct SoftTargets {
+  int64_t rows = 0;
+  float* loss = nullptr;   // [rows]
+  float* dloss = nullptr;  // [rows], zero: set before Backward
+};
+SoftTargets* HeadSoftTargets(Context& ctx, Var* h, const Weight& head, const Var* teacher_h, const Weight& teacher_head,
+                             const int32_t* row_R, int64_t r, float temperature);
 // Logits [R, V] of the given rows of h (null: all), without backward.
 float* HeadLogits(Context& ctx, const Var* h, const Weight& head, const int32_t* row_R, int64_t r);
 

@@ -1,5 +1,5 @@
 // Log-probabilities through the language head, a block of rows at a time; backward computes the block's logits again.
-// Values through the scalar head.
+// The same with soft targets. Values through the scalar head.
 #include <algorithm>
 #include <cstring>
 
@@ -109,6 +109,100 @@ LogProbs* HeadLogProbs(Context& ctx, Var* h, const Weight& head, const int32_t* 
         for (int64_t j = 0; j < n; ++j)
           c->k->add(dh.grad + (row_R == nullptr ? i + j : row_R[i + j]) * d, dx + j * d, d);
         AddWeightGrad(*c, weight, dlogits, ldd, x + i * ld, ld, n);
+      }
+    });
+  }
+  return out;
+}
+
+SoftTargets* HeadSoftTargets(Context& ctx, Var* h, const Weight& head, const Var* teacher_h, const Weight& teacher_head,
+                             const int32_t* row_R, int64_t r, float temperature) {
+  R1_CHECK(h->cols == head.k && teacher_h->cols == teacher_head.k, "HeadSoftTargets: hidden and head widths differ");
+  R1_CHECK(head.n == teacher_head.n && h->rows == teacher_h->rows, "HeadSoftTargets: vocabularies or rows differ");
+  const int64_t v = head.n, block = BlockRows(v);
+  SoftTargets* out = ctx.arena.New<SoftTargets>();
+  out->rows = r;
+  out->loss = ctx.arena.Array<float>(r);
+  out->dloss = ctx.arena.Zeroed<float>(r);
+  const Bf16* x = GatherRows(ctx.arena, h, row_R, r);
+  const Bf16* teacher_x = GatherRows(ctx.arena, teacher_h, row_R, r);
+  const int64_t ld = h->ld16, teacher_ld = teacher_h->ld16;
+  const float inv_temperature = 1.0f / temperature;
+  const Weight student = head, teacher = teacher_head;
+  Context* c = &ctx;
+  // Logits of rows i .. i + n of the student and of the teacher.
+  const auto logits = [=](float* q, float* p, int64_t i, int64_t n) {
+    c->k->gemm({.a = x + i * ld,
+                .lda = ld,
+                .b = student.forward,
+                .c = q,
+                .ldc = v,
+                .m = n,
+                .n = v,
+                .k = student.k,
+                .accumulate = false});
+    c->k->gemm({.a = teacher_x + i * teacher_ld,
+                .lda = teacher_ld,
+                .b = teacher.forward,
+                .c = p,
+                .ldc = v,
+                .m = n,
+                .n = v,
+                .k = teacher.k,
+                .accumulate = false});
+  };
+  {
+    ArenaScope scope(ctx.scratch);
+    float *q = ctx.scratch.Array<float>(block * v), *p = ctx.scratch.Array<float>(block * v);
+    float *lse_q = ctx.scratch.Array<float>(block), *lse_p = ctx.scratch.Array<float>(block);
+    float* prob = ctx.scratch.Array<float>(v);
+    for (int64_t i = 0; i < r; i += block) {
+      const int64_t n = std::min(block, r - i);
+      logits(q, p, i, n);
+      ctx.k->logprob(nullptr, lse_q, nullptr, q, v, nullptr, n, v, inv_temperature);
+      ctx.k->logprob(nullptr, lse_p, nullptr, p, v, nullptr, n, v, inv_temperature);
+      for (int64_t j = 0; j < n; ++j) {
+        ctx.k->softmax_row(prob, p + j * v, v, inv_temperature);
+        double kl = 0;  // sum p ((z_p - z_q) / T) - (lse_p - lse_q)
+        for (int64_t t = 0; t < v; ++t)
+          kl += static_cast<double>(prob[t]) * static_cast<double>(p[j * v + t] - q[j * v + t]);
+        kl = kl * static_cast<double>(inv_temperature) - static_cast<double>(lse_p[j] - lse_q[j]);
+        out->loss[i + j] = static_cast<float>(kl * static_cast<double>(temperature * temperature));
+      }
+    }
+  }
+  if (ctx.recording) {
+    ctx.tape.Record([=] {
+      ArenaScope scope(c->scratch);
+      const int64_t d = student.k, ldd = RoundUp(v, 32);
+      float *q = c->scratch.Array<float>(block * v), *p = c->scratch.Array<float>(block * v);
+      float *prob_q = c->scratch.Array<float>(v), *prob_p = c->scratch.Array<float>(v);
+      Bf16* dlogits = c->scratch.Array<Bf16>(block * ldd);
+      float* dx = c->scratch.Array<float>(block * d);
+      const GradRef dh = GradOf(*c, h);
+      if (dh.fresh) std::memset(dh.grad, 0, static_cast<size_t>(h->rows * d) * sizeof(float));
+      for (int64_t i = 0; i < r; i += block) {
+        const int64_t n = std::min(block, r - i);
+        logits(q, p, i, n);
+        for (int64_t j = 0; j < n; ++j) {
+          c->k->softmax_row(prob_q, q + j * v, v, inv_temperature);
+          c->k->softmax_row(prob_p, p + j * v, v, inv_temperature);
+          const float factor = temperature * out->dloss[i + j];
+          for (int64_t t = 0; t < v; ++t) q[j * v + t] = factor * (prob_q[t] - prob_p[t]);
+        }
+        c->k->to_bf16(dlogits, ldd, q, v, n, v, ldd);
+        c->k->gemm({.a = dlogits,
+                    .lda = ldd,
+                    .b = student.backward,
+                    .c = dx,
+                    .ldc = d,
+                    .m = n,
+                    .n = d,
+                    .k = v,
+                    .accumulate = false});
+        for (int64_t j = 0; j < n; ++j)
+          c->k->add(dh.grad + (row_R == nullptr ? i + j : row_R[i + j]) * d, dx + j * d, d);
+        AddWeightGrad(*c, student, dlogits, ldd, x + i * ld, ld, n);
       }
     });
   }

@@ -293,6 +293,94 @@ TEST_F(Ops, ScalarHead) {
   EXPECT_EQ(gradient_[16 + d], 0.0f);
 }
 
+// Distillation: loss and gradient of the student against double precision and central differences; blocks cannot be
+// seen; the teacher gets nothing.
+TEST_F(Ops, HeadSoftTargets) {
+  const int64_t v = 4100, d = 32, teacher_d = 64, t = 40, r = 35;  // blocks of 63 and of 32 rows would differ
+  const float temperature = 2.5f;
+  const std::vector<float> x = Random(t * d), w = Random(v * d, 0.3), y = Random(t * teacher_d),
+                           u = Random(v * teacher_d, 0.3), dloss = Random(r);
+  gradient_.assign(static_cast<size_t>(v * d), 0.0f);
+  ctx_.param_grad = gradient_.data();
+  std::vector<int32_t> row;
+  for (int32_t i = 0; i < r; ++i) row.push_back(static_cast<int32_t>((i * 11) % t));
+  Var *h = Half(t, d, x), *teacher_h = Half(t, teacher_d, y);
+  const Weight head = Matrix(v, d, w, 0), teacher = Matrix(v, teacher_d, u, 0);
+  SoftTargets* soft = HeadSoftTargets(ctx_, h, head, teacher_h, teacher, row.data(), r, temperature);
+  for (int64_t i = 0; i < r; ++i) soft->dloss[i] = dloss[static_cast<size_t>(i)];
+  ctx_.tape.Backward();
+  EXPECT_EQ(teacher_h->grad, nullptr);
+
+  using Vec = std::vector<double>;
+  const auto softmax = [&](const Vec& hidden, const std::vector<float>& weight) {
+    Vec p(static_cast<size_t>(v));
+    double sum = 0;
+    for (size_t n = 0; n < p.size(); ++n) {
+      double z = 0;
+      for (size_t k = 0; k < hidden.size(); ++k) z += hidden[k] * static_cast<double>(weight[n * hidden.size() + k]);
+      sum += p[n] = std::exp(z / static_cast<double>(temperature));
+    }
+    for (double& q : p) q /= sum;
+    return p;
+  };
+  const auto rows_of = [](const std::vector<float>& from, int64_t at, int64_t width) {
+    return Vec(from.begin() + at * width, from.begin() + (at + 1) * width);
+  };
+  const auto loss = [&](const Vec& p, const Vec& q) {
+    double kl = 0;
+    for (size_t n = 0; n < p.size(); ++n) kl += p[n] * std::log(p[n] / q[n]);
+    return kl * static_cast<double>(temperature * temperature);
+  };
+  Vec dw(static_cast<size_t>(v * d), 0.0);
+  for (int64_t i = 0; i < r; ++i) {
+    const int64_t at = row[static_cast<size_t>(i)];
+    const Vec hidden = rows_of(x, at, d), p = softmax(rows_of(y, at, teacher_d), u), q = softmax(hidden, w);
+    EXPECT_NEAR(soft->loss[i], loss(p, q), 1e-4 * loss(p, q) + 1e-5);
+    EXPECT_GT(loss(p, q), 0.1);
+    const double factor = static_cast<double>(temperature * dloss[static_cast<size_t>(i)]);
+    for (size_t n = 0; n < q.size(); ++n) {
+      for (size_t k = 0; k < static_cast<size_t>(d); ++k)
+        dw[n * static_cast<size_t>(d) + k] += factor * (q[n] - p[n]) * hidden[k];
+    }
+    if (i % 10 != 0) continue;
+    double norm = 0, error = 0;
+    for (int64_t k = 0; k < d; k += 5) {
+      Vec up(hidden), down(hidden);
+      up[static_cast<size_t>(k)] += 1e-4;
+      down[static_cast<size_t>(k)] -= 1e-4;
+      const double want = (loss(p, softmax(up, w)) - loss(p, softmax(down, w))) / 2e-4 *
+                          static_cast<double>(dloss[static_cast<size_t>(i)]);
+      norm += want * want;
+      error += std::pow(static_cast<double>(h->grad[at * d + k]) - want, 2);
+    }
+    EXPECT_LT(std::sqrt(error), 0.01 * std::sqrt(norm)) << i;  // the gradient of logits is rounded to bf16
+    // Alone in its block.
+    Context one;
+    EXPECT_EQ(HeadSoftTargets(one, h, head, teacher_h, teacher, &row[static_cast<size_t>(i)], 1, temperature)->loss[0],
+              soft->loss[i]);
+  }
+  double norm = 0, error = 0;
+  for (size_t i = 0; i < dw.size(); ++i) {
+    norm += dw[i] * dw[i];
+    error += std::pow(dw[i] - static_cast<double>(gradient_[i]), 2);
+  }
+  EXPECT_LT(std::sqrt(error), 0.01 * std::sqrt(norm));
+}
+
+// A student that is the teacher has nothing to learn from it.
+TEST_F(Ops, SoftTargetsOfItself) {
+  const int32_t row[3] = {0, 1, 2};
+  const Weight head = Matrix(50, 32, Random(50 * 32), 0);
+  Var* h = Half(3, 32, Random(96));
+  SoftTargets* soft = HeadSoftTargets(ctx_, h, head, h, head, row, 3, 1.5f);
+  for (int64_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(soft->loss[i], 0.0f);
+    soft->dloss[i] = 1;
+  }
+  ctx_.tape.Backward();
+  for (int64_t i = 0; i < 96; ++i) EXPECT_EQ(h->grad[i], 0.0f);
+}
+
 // A token's experts give it the same bits whoever else is routed beside it.
 TEST_F(Ops, MoeRowsAreIndependent) {
   const int64_t d = 32, f = 20, experts = 6, t = 23;
@@ -367,6 +455,12 @@ TEST_F(Ops, MisuseIsCaught) {
   EXPECT_THROW(ScalarHead(ctx_, Half(2, 32, Random(64)), {fits.data(), 32, 0}, row, 1), std::runtime_error);
   EXPECT_THROW(ScalarHead(ctx_, Half(2, 32, Random(64)), {}, row, 0), std::runtime_error);  // no such head
   EXPECT_THROW(HeadLogits(ctx_, Half(2, 32, Random(64)), Weight{}, nullptr, 2), std::runtime_error);
+  const Weight more = Matrix(9, 32, Random(9 * 32), 0);
+  const int32_t good[1] = {1};
+  EXPECT_THROW(HeadSoftTargets(ctx_, Half(2, 32, Random(64)), w, Half(2, 32, Random(64)), more, good, 1, 1),
+               std::runtime_error);  // vocabularies differ
+  EXPECT_THROW(HeadSoftTargets(ctx_, Half(2, 32, Random(64)), w, Half(3, 32, Random(96)), w, good, 1, 1),
+               std::runtime_error);
   // A value whose gradient is kept in bf16 has one consumer.
   Var* v = Float(2, 32, Random(64));
   NewGrad16(ctx_, v);

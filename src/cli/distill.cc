@@ -13,6 +13,9 @@ Result<std::vector<RecipeStage>> Stages(const std::string& student, const StageF
     return Error{ErrorCode::kUsage, "--method: '" + flags.method + "' is neither text nor logits"};
   if (flags.method == "logits" && flags.teacher.empty())
     return Error{ErrorCode::kUsage, "--method logits needs --teacher: text has no logits"};
+  constexpr const char* kSettingsOnly = ".";  // stage_command.cc asks for the settings alone
+  if (student != kSettingsOnly && flags.teacher.empty() && flags.traces.empty() && flags.endpoint.empty())
+    return Error{ErrorCode::kUsage, "give one of --teacher MODEL, --traces FILE and --endpoint URL to learn from"};
   RecipeStage sample{"sample", "sample", {}, SampleConfig()};
   sample.in.model = flags.teacher;
   sample.in.traces = flags.traces;

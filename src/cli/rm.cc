@@ -23,7 +23,7 @@ Command RmCommand() {
   spec.hide = {"reward_kind"};
   spec.stages = [](const std::string& model, const StageFlags& flags) -> Result<std::vector<RecipeStage>> {
     RewardModelConfig config;
-    config.kind = flags.kind;
+    config.reward_kind = flags.kind;
     RecipeStage stage{"rm", "rm", {}, config};
     stage.in.model = model;
     stage.in.data = flags.data;

@@ -112,7 +112,8 @@ TEST(SftData, ErrorsNameLineAndKey) {
       {R"({"messages":[{"role":"system","content":"be good"}]})", "role 'system' has no place"},
       {R"({"messages":[{"role":"assistant","content":"3"}]})", "message 1: role 'assistant', but the first"},
       {R"({"messages":[{"role":"user","content":"a"},{"role":"user","content":"a"}]})", "message 2: role 'user', but"},
-      {R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"a"},{"role":"assistant","content":"b"}]})",
+      {R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},)"
+       R"({"role":"user","content":"a"},{"role":"assistant","content":"b"}]})",
        "message 3: conversations of several turns are not supported"},
       {R"({"messages":[{"role":"user","content":"a","reasoning_content":"x"}]})", "'reasoning_content' of a user"},
       {R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","reasoning_content":7,"content":"b"}]})",

@@ -10,7 +10,8 @@ namespace {
 TEST(Traces, ReadsTheFormsOfTheFormat) {
   const std::string text =
       R"({"messages":[{"role":"user","content":"q1"},{"role":"assistant","reasoning_content":"t1","content":"a1"}]}
-{"messages":[{"role":"system","content":"be brief"},{"role":"user","content":"q2"},{"role":"assistant","reasoning":"t2","content":"a2"}],"metadata":{"solution":42}}
+{"messages":[{"role":"system","content":"be brief"},{"role":"user","content":"q2"},)"
+      R"({"role":"assistant","reasoning":"t2","content":"a2"}],"metadata":{"solution":42}}
 
 {"prompt":"q3","completion":" <think> t3 </think> a3 ","answer":"A"}
 {"question":"q4","response":"a4","metadata":null}

@@ -114,7 +114,7 @@ Work WorkOf(const RecipeStage& stage, std::map<std::string, double>& kept_tokens
   } else if (const auto* rm = std::get_if<RewardModelConfig>(&stage.settings)) {
     for (const std::string& name : SplitList(stage.in.data)) w.trained += kept_tokens[name];
     w.trained *= static_cast<double>(rm->num_train_epochs);
-    w.text = fmt::format("{}, {} epochs of {}", rm->kind, rm->num_train_epochs, stage.in.data);
+    w.text = fmt::format("{}, {} epochs of {}", rm->reward_kind, rm->num_train_epochs, stage.in.data);
   } else if (const auto* e = std::get_if<EvalConfig>(&stage.settings)) {
     w.sampled = ReplyTokens(e->problems * e->samples, e->max_completion_length);
     w.text = fmt::format("{} held-out problems x {} samples, T {:g}", e->problems, e->samples, e->temperature);

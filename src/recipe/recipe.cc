@@ -68,7 +68,7 @@ std::vector<std::pair<const char*, std::string*>> InputFields(StageInputs& in) {
           {"harmless", &in.harmless},
           {"teacher", &in.teacher},
           {"preset", &in.preset},
-          {"traces", &in.traces},
+          {"traces_file", &in.traces},
           {"endpoint", &in.endpoint},
           {"endpoint_model", &in.endpoint_model},
           {"endpoint_key_env", &in.endpoint_key_env}};
@@ -130,15 +130,15 @@ Status ValidateInputs(const RecipeStage& stage, const Kind& kind, const std::set
   R1_TRY(only(in.helpful, "helpful", "rl"));
   R1_TRY(only(in.harmless, "harmless", "rl"));
   R1_TRY(only(in.teacher, "teacher", "sft"));
-  for (const auto& [value, key] : {std::pair{&in.traces, "traces"},
+  for (const auto& [value, key] : {std::pair{&in.traces, "traces_file"},
                                    {&in.endpoint, "endpoint"},
                                    {&in.endpoint_model, "endpoint_model"},
                                    {&in.endpoint_key_env, "endpoint_key_env"}})
     R1_TRY(only(*value, key, "sample"));
   if (stage.kind == "sample" &&
       (in.model.empty() ? 0 : 1) + (in.traces.empty() ? 0 : 1) + (in.endpoint.empty() ? 0 : 1) != 1)
-    return Bad(at, "samples from one of 'model', 'traces' and 'endpoint'");
-  if (!in.traces.empty() && !Exists(in.traces)) return Bad(at, "traces: there is no file '" + in.traces + "'");
+    return Bad(at, "samples from one of 'model', 'traces_file' and 'endpoint'");
+  if (!in.traces.empty() && !Exists(in.traces)) return Bad(at, "traces_file: there is no file '" + in.traces + "'");
   if (!in.endpoint.empty() && in.endpoint_model.empty()) return Bad(at, "an endpoint needs 'endpoint_model'");
   if (in.reasoning != 1.0 && stage.kind != "pretrain") return Bad(at, "'reasoning' belongs to stages of kind pretrain");
   if (!(in.reasoning >= 0 && in.reasoning <= 1)) return Bad(at, "reasoning must be in 0 .. 1");

@@ -219,7 +219,7 @@ TEST(Recipe, TomlReadsBackEqual) {
     for (size_t i = 0; i < first->stages.size(); ++i) {
       EXPECT_EQ(first->stages[i]->name, second->stages[i]->name);
       EXPECT_EQ(first->stages[i]->kind, second->stages[i]->kind);
-      EXPECT_EQ(first->stages[i]->model, second->stages[i]->model);
+      EXPECT_EQ(first->stages[i]->in.model, second->stages[i]->in.model);
       EXPECT_EQ(ShapingText(*first->stages[i]), ShapingText(*second->stages[i]));
     }
     EXPECT_EQ(RecipeToToml(*second), text);

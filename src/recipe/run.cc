@@ -243,9 +243,9 @@ class Runner {
     if (writer == nullptr) return name;
     const auto* rm = std::get_if<RewardModelConfig>(&reader.settings);
     const bool pairs = writer->kind == "preferences";
-    return JoinPath(StageFolder(name), !pairs                                  ? "samples.jsonl"
-                                       : rm != nullptr && rm->kind == "safety" ? "safety.jsonl"
-                                                                               : "pairs.jsonl");
+    return JoinPath(StageFolder(name), !pairs                                         ? "samples.jsonl"
+                                       : rm != nullptr && rm->reward_kind == "safety" ? "safety.jsonl"
+                                                                                      : "pairs.jsonl");
   }
 
   Result<Job> Prepare(RecipeStage& stage, Json* entry) {
@@ -353,7 +353,7 @@ class Runner {
   }
 
   Status RewardModel(const Job& job, const RewardModelConfig& config) {
-    const std::optional<RewardKind> kind = RewardKindFromName(config.kind);
+    const std::optional<RewardKind> kind = RewardKindFromName(config.reward_kind);
     R1_CHECK(kind.has_value(), "the recipe's validation let an unknown kind of reward model pass");
     std::vector<RewardExample> data;
     for (const std::string& file : job.data) {

@@ -153,11 +153,11 @@ TEST_F(RlAlgorithms, DynamicSamplingGoesOnUntilTheBatchIsFull) {
   EXPECT_EQ(MetricsOf(dir_ / "nothing")[0].at("trained_tokens"), 0.0);
 }
 
-TEST_F(RlAlgorithms, ReferenceMovesByHalves) {
+TEST_F(RlAlgorithms, ReferenceMovesPartOfTheWay) {
   RlConfig config = Tiny("grpo");
   config.loss.beta = 0.1;
   config.ref_sync_steps = 2;
-  config.ref_model_mixup_alpha = 0.5;
+  config.ref_model_mixup_alpha = 0.25;
   config.max_steps = 2;
   ASSERT_TRUE(Run(config, dir_ / "a").ok());
   ThreadPool pool(1);
@@ -168,7 +168,7 @@ TEST_F(RlAlgorithms, ReferenceMovesByHalves) {
   int64_t moved = 0;
   for (const ParamSpec& spec : policy.params().specs) {
     for (int64_t i = spec.offset; i < spec.offset + spec.count(); ++i) {
-      const double want = 0.5 * static_cast<double>(base.data()[i]) + 0.5 * static_cast<double>(policy.data()[i]);
+      const double want = 0.25 * static_cast<double>(policy.data()[i]) + 0.75 * static_cast<double>(base.data()[i]);
       ASSERT_EQ(reference.data()[i], static_cast<float>(want)) << spec.name;
       moved += policy.data()[i] != base.data()[i] ? 1 : 0;
     }

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "data/corpus_stream.h"
 #include "data/preference_data.h"
 #include "infer/score.h"
 #include "rl/sampling.h"

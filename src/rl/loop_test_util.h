@@ -37,7 +37,7 @@ struct LoopWorld {
     pretrain.optimizer.learning_rate = 1e-2;
     pretrain.optimizer.warmup_steps = 10;
     pretrain.save_steps = 0;
-    done = RunPretrain(model, tokenizer, pretrain, kLoopSeed, dir / "base", kLoopHash, pool, "base");
+    done = RunPretrain(model, tokenizer, {}, pretrain, kLoopSeed, dir / "base", kLoopHash, pool, "base");
     if (done.ok()) base = ResolveModelFolder(dir / "base").value();
   }
   Tokenizer tokenizer;

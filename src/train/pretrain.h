@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/threads.h"
+#include "data/corpus_stream.h"
 #include "text/tokenizer.h"
 #include "train/config.h"
 #include "train/run_files.h"
@@ -33,10 +34,10 @@ struct PretrainConfig {
 };
 Status ValidatePretrainConfig(const PretrainConfig& config, const std::string& where);
 
-// Trains model (initialised by the caller) in folder; resumes from its newest checkpoint. On Ctrl-C it saves and
-// returns kInterrupted. title names the progress line.
-Status RunPretrain(Model& model, const Tokenizer& tokenizer, const PretrainConfig& config, uint64_t seed,
-                   const std::string& folder, const std::string& config_hash, ThreadPool& pool,
+// Trains model (initialised by the caller) on the corpus of these odds in folder; resumes from its newest checkpoint.
+// On Ctrl-C it saves and returns kInterrupted. title names the progress line.
+Status RunPretrain(Model& model, const Tokenizer& tokenizer, const CorpusOdds& odds, const PretrainConfig& config,
+                   uint64_t seed, const std::string& folder, const std::string& config_hash, ThreadPool& pool,
                    const std::string& title);
 
 }  // namespace r1

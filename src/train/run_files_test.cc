@@ -13,10 +13,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/rng.h"
-#include "base/test_dir.h"
-#include "data/corpus_stream.h"
 #include "model/io.h"
 #include "train/pretrain.h"
+#include "train/stage_test_util.h"
 
 namespace r1 {
 namespace {
@@ -33,15 +32,8 @@ void Put(const std::string& path, const std::string& text) { std::ofstream(path,
 
 class RunFiles : public testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    SetFloatMode();
-    tokenizer_ = new Tokenizer(TrainTokenizer(kSeed, 2000).value());
-  }
-  static void TearDownTestSuite() {
-    delete tokenizer_;
-    tokenizer_ = nullptr;
-  }
   void SetUp() override {
+    SetFloatMode();
     Logged().clear();
     SetLogSink([](LogLevel level, std::string_view line) {
       if (level >= LogLevel::kWarn) Logged().emplace_back(line);
@@ -52,11 +44,6 @@ class RunFiles : public testing::Test {
     ClearInterrupt();
   }
 
-  static ModelConfig Tiny() {
-    ModelConfig config = ModelPreset("tiny").value();
-    config.vocab_size = kernels::RoundUp(tokenizer_->size(), 32);
-    return config;
-  }
   // Distinct values everywhere, so that any two swapped or lost show.
   static void Fill(Model& model, Trainer& trainer, uint64_t seed) {
     Rng rng(seed, Stream::kTest);
@@ -87,33 +74,12 @@ class RunFiles : public testing::Test {
   static Status Pretrain(const PretrainConfig& config, const std::string& folder, int threads = 2,
                          const std::string& hash = "hash") {
     ThreadPool pool(threads);
-    Model model(Tiny(), true);
+    Model model(StageModelConfig(), true);
     model.Init(kSeed);
-    return RunPretrain(model, *tokenizer_, config, kSeed, folder, hash, pool, "test");
+    return RunPretrain(model, StageTokenizer(), {}, config, kSeed, folder, hash, pool, "test");
   }
-  static std::vector<nlohmann::json> MetricsOf(const std::string& folder) {
-    std::ifstream file(JoinPath(folder, "metrics.jsonl"));
-    std::vector<nlohmann::json> lines;
-    for (std::string line; std::getline(file, line);) {
-      lines.push_back(ParseJson(line, "metrics").value());
-      lines.back().erase("step_time");
-      lines.back().erase("tokens_per_second");
-    }
-    return lines;
-  }
-  static void ExpectSame(const std::string& a, const std::string& b, int64_t step) {
-    const std::string name = "checkpoint-" + std::to_string(step);
-    for (const char* file : {"model.safetensors", "optimizer.safetensors", "trainer_state.json", "config.json",
-                             "tokenizer.json", "manifest.json"}) {
-      EXPECT_TRUE(Text(JoinPath(a, name + "/" + file)) == Text(JoinPath(b, name + "/" + file))) << file;
-    }
-    EXPECT_EQ(MetricsOf(a), MetricsOf(b));
-  }
-
-  static Tokenizer* tokenizer_;
   TempDir dir_;
 };
-Tokenizer* RunFiles::tokenizer_ = nullptr;
 
 TEST_F(RunFiles, MetricsAreCutToTheStep) {
   const std::string path = dir_ / "metrics.jsonl";
@@ -173,16 +139,16 @@ TEST_F(RunFiles, NonFiniteMetricsAreStillJson) {
 TEST_F(RunFiles, CheckpointGivesBackEveryBit) {
   ThreadPool pool(2);
   OptimizerConfig optimizer;
-  Model model(Tiny(), true), reference(Tiny(), false);
+  Model model(StageModelConfig(), true), reference(StageModelConfig(), false);
   Trainer trainer(model, optimizer, pool);
   Fill(model, trainer, 1);
   for (int64_t i = 0; i < reference.params().total; ++i) reference.data()[i] = static_cast<float>(i);
   const StageFiles files{dir_ / "stage", 1, 2};
   ASSERT_FALSE(ResumeTraining(files, State(0), trainer, nullptr).value().has_value()) << "nothing there yet";
   const TrainState state = State(17);
-  ASSERT_TRUE(SaveTraining(files, state, trainer, *tokenizer_, &reference).ok());
+  ASSERT_TRUE(SaveTraining(files, state, trainer, StageTokenizer(), &reference).ok());
 
-  Model other(Tiny(), true), other_reference(Tiny(), false);
+  Model other(StageModelConfig(), true), other_reference(StageModelConfig(), false);
   Trainer second(other, optimizer, pool);
   Fill(other, second, 2);
   const auto resumed = ResumeTraining(files, State(0), second, &other_reference);
@@ -201,10 +167,10 @@ TEST_F(RunFiles, CheckpointGivesBackEveryBit) {
 TEST_F(RunFiles, FurtherVectorsAndTheValueModelsSteps) {
   ThreadPool pool(1);
   OptimizerConfig optimizer;
-  Model model(Tiny(), true);
+  Model model(StageModelConfig(), true);
   Trainer trainer(model, optimizer, pool);
   Fill(model, trainer, 1);
-  ModelConfig config = Tiny();
+  ModelConfig config = StageModelConfig();
   config.num_labels = 1;
   config.num_nextn_predict_layers = 0;
   Model value(config, false), other(config, false);
@@ -215,12 +181,12 @@ TEST_F(RunFiles, FurtherVectorsAndTheValueModelsSteps) {
   const StageFiles files{dir_ / "stage", 1, 2};
   TrainState state = State(3);
   state.value_steps = 5;
-  ASSERT_TRUE(SaveTraining(files, state, trainer, *tokenizer_, nullptr, files_of(value)).ok());
+  ASSERT_TRUE(SaveTraining(files, state, trainer, StageTokenizer(), nullptr, files_of(value)).ok());
   const auto resumed = ResumeTraining(files, State(0), trainer, nullptr, files_of(other));
   ASSERT_TRUE(resumed.ok()) << resumed.error().message;
   EXPECT_EQ((*resumed)->value_steps, 5);
   EXPECT_TRUE(SameBits(value, value.data(), other.data()));
-  ASSERT_TRUE(SaveTraining(files, State(4), trainer, *tokenizer_, nullptr).ok());
+  ASSERT_TRUE(SaveTraining(files, State(4), trainer, StageTokenizer(), nullptr).ok());
   EXPECT_EQ(Text(dir_ / "stage/checkpoint-4/trainer_state.json").find("value_steps"), std::string::npos)
       << "other stages keep their bytes";
   const auto missing = ResumeTraining(files, State(0), trainer, nullptr, files_of(other));
@@ -230,11 +196,11 @@ TEST_F(RunFiles, FurtherVectorsAndTheValueModelsSteps) {
 
 TEST_F(RunFiles, OtherSettingsAreRefused) {
   ThreadPool pool(1);
-  Model model(Tiny(), true);
+  Model model(StageModelConfig(), true);
   Trainer trainer(model, {}, pool);
   Fill(model, trainer, 1);
   const StageFiles files{dir_ / "stage", 1, 2};
-  ASSERT_TRUE(SaveTraining(files, State(3), trainer, *tokenizer_, nullptr).ok());
+  ASSERT_TRUE(SaveTraining(files, State(3), trainer, StageTokenizer(), nullptr).ok());
   TrainState kind = State(0), seed = State(0), hash = State(0);
   kind.kind = "pretrain";
   seed.seed = 8;
@@ -250,10 +216,10 @@ TEST_F(RunFiles, OtherSettingsAreRefused) {
 // A checkpoint whose hashes are right but whose content is not what this program writes.
 TEST_F(RunFiles, MalformedStateIsAnError) {
   ThreadPool pool(1);
-  Model model(Tiny(), true);
+  Model model(StageModelConfig(), true);
   Trainer trainer(model, {}, pool);
   const StageFiles files{dir_ / "stage", 1, 2};
-  ASSERT_TRUE(SaveTraining(files, State(3), trainer, *tokenizer_, nullptr).ok());
+  ASSERT_TRUE(SaveTraining(files, State(3), trainer, StageTokenizer(), nullptr).ok());
   const std::string from = dir_ / "stage/checkpoint-3", good = Text(JoinPath(from, "trainer_state.json"));
   const std::pair<const char*, const char*> changes[] = {{"\"step\"", "\"stop\""},
                                                          {"\"cursor\": 64", "\"cursor\": \"64\""},
@@ -288,32 +254,32 @@ TEST_F(RunFiles, ResolveModelFolder) {
   EXPECT_NE(ResolveModelFolder(dir_ / "empty").error().message.find("neither a config.json nor a checkpoint-N"),
             std::string::npos);
   ThreadPool pool(1);
-  Model model(Tiny(), true);
+  Model model(StageModelConfig(), true);
   Trainer trainer(model, {}, pool);
   for (const int64_t step : {2, 10})
-    ASSERT_TRUE(SaveTraining({dir_ / "stage", 1, 0}, State(step), trainer, *tokenizer_, nullptr).ok());
+    ASSERT_TRUE(SaveTraining({dir_ / "stage", 1, 0}, State(step), trainer, StageTokenizer(), nullptr).ok());
   EXPECT_EQ(ResolveModelFolder(dir_ / "stage").value(), dir_ / "stage/checkpoint-10");
   EXPECT_EQ(ResolveModelFolder(dir_ / "stage/checkpoint-2").value(), dir_ / "stage/checkpoint-2");
 }
 
 TEST_F(RunFiles, PretrainingGoesOnAsIfItHadNotStopped) {
   ASSERT_TRUE(Pretrain(Short(), dir_ / "whole").ok());
-  const auto lines = MetricsOf(dir_ / "whole");
+  const auto lines = StageMetrics(dir_ / "whole");
   ASSERT_EQ(lines.size(), 8u);
   EXPECT_LT(lines[7].at("loss").get<double>(), lines[0].at("loss").get<double>() - 0.3) << "it learns";
   ASSERT_TRUE(Pretrain(Short(), dir_ / "one", 1).ok());
-  ExpectSame(dir_ / "whole", dir_ / "one", 8);
+  ExpectSameStage(dir_ / "whole", dir_ / "one", 8);
   PretrainConfig part = Short();
   for (const int64_t steps : {1, 3, 7}) {
     part.max_steps = steps;
     ASSERT_TRUE(Pretrain(part, dir_ / "parts", 1 + static_cast<int>(steps % 2)).ok());
   }
   ASSERT_TRUE(Pretrain(Short(), dir_ / "parts").ok());
-  ExpectSame(dir_ / "whole", dir_ / "parts", 8);
+  ExpectSameStage(dir_ / "whole", dir_ / "parts", 8);
   // Lines after the checkpoint that is gone on from are written again, not twice.
   ASSERT_TRUE(RemoveTree(dir_ / "parts/checkpoint-8").ok());
   ASSERT_TRUE(Pretrain(Short(), dir_ / "parts").ok());
-  ExpectSame(dir_ / "whole", dir_ / "parts", 8);
+  ExpectSameStage(dir_ / "whole", dir_ / "parts", 8);
   EXPECT_TRUE(Logged().empty()) << Logged()[0];
 }
 
@@ -326,7 +292,7 @@ TEST_F(RunFiles, InterruptedPretrainingSavesItsStep) {
   EXPECT_EQ(ListCheckpoints(dir_ / "stopped").value().back().step, 1);
   ClearInterrupt();
   ASSERT_TRUE(Pretrain(Short(), dir_ / "stopped").ok());
-  ExpectSame(dir_ / "whole", dir_ / "stopped", 8);
+  ExpectSameStage(dir_ / "whole", dir_ / "stopped", 8);
 }
 
 TEST_F(RunFiles, DamagedNewestCheckpointFallsBack) {
@@ -340,7 +306,7 @@ TEST_F(RunFiles, DamagedNewestCheckpointFallsBack) {
   ASSERT_EQ(Logged().size(), 2u);
   EXPECT_NE(Logged()[0].find("checkpoint-8' is damaged: 'model.safetensors'"), std::string::npos) << Logged()[0];
   EXPECT_NE(Logged()[1].find("checkpoint-6' instead"), std::string::npos) << Logged()[1];
-  ExpectSame(dir_ / "whole", dir_ / "a", 8);
+  ExpectSameStage(dir_ / "whole", dir_ / "a", 8);
   EXPECT_TRUE(VerifyCheckpoint(dir_ / "a/checkpoint-8").ok());
 }
 

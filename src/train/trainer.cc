@@ -138,6 +138,7 @@ void Trainer::RunShards(const Model& model, std::span<const TrainSequence> seque
   mtp_targets_ = 0;
   for (const TrainSequence& s : sequences) {
     R1_CHECK(s.loss_from >= 1, "a sequence's first token has no prediction");
+    R1_CHECK(!s.read_end || c.num_labels > 0, "there is no token to predict at the end of a sequence");
     mtp_targets_ += static_cast<double>(std::max<int64_t>(0, s.n - std::max<int64_t>(s.loss_from, 2)));
   }
   mtp_targets_ = std::max(mtp_targets_, 1.0);
@@ -171,7 +172,6 @@ void Trainer::CollectStats(StepReport* report) const {
 Trainer::Head Trainer::LanguageHead(const Model& model, const PassOptions& options, const LossFunction& loss) {
   R1_CHECK(model.config().num_labels == 0, "log-probabilities of a model without a language head");
   return [&](Context& ctx, int shard, const MicroBatch& micro, Var* hidden) {
-    for (int64_t i = 0; i < micro.rows; ++i) R1_CHECK(micro.target_R[i] >= 0, "read_end needs a scalar head");
     loss(shard, micro,
          *HeadLogProbs(ctx, hidden, model.head(), micro.row_R, micro.target_R, micro.rows, options.inv_temperature));
   };
@@ -207,6 +207,23 @@ StepReport Trainer::GradientValues(std::span<const TrainSequence> sequences, con
 StepReport Trainer::Step(int64_t step, int64_t max_steps, std::span<const TrainSequence> sequences,
                          const PassOptions& options, const LossFunction& loss) {
   return Update(step, max_steps, options, Gradient(sequences, options, loss));
+}
+
+StepReport Trainer::StepDistill(int64_t step, int64_t max_steps, std::span<const TrainSequence> sequences,
+                                const PassOptions& options, const Teacher& teacher, const DistillFunction& loss) {
+  R1_CHECK(model_.config().num_labels == 0 && teacher.model->config().num_labels == 0,
+           "distillation between language models only");
+  const Head head = [&](Context& ctx, int shard, const MicroBatch& micro, Var* hidden) {
+    LogProbs* logp =
+        HeadLogProbs(ctx, hidden, model_.head(), micro.row_R, micro.target_R, micro.rows, options.inv_temperature);
+    ctx.recording = false;  // nothing goes back into the teacher
+    const Var* teacher_hidden = teacher.model->Forward(ctx, micro.batch, nullptr, nullptr);
+    ctx.recording = true;
+    loss(shard, micro, *logp,
+         *HeadSoftTargets(ctx, hidden, model_.head(), teacher_hidden, teacher.model->head(), micro.row_R, micro.rows,
+                          teacher.temperature));
+  };
+  return Update(step, max_steps, options, RunGradient(sequences, options, head));
 }
 
 StepReport Trainer::StepValues(int64_t step, int64_t max_steps, std::span<const TrainSequence> sequences,

@@ -69,7 +69,17 @@ class Trainer {
   void Score(const Model& model, std::span<const TrainSequence> sequences, const PassOptions& options,
              const LossFunction& read);
 
-  // The same three for models with a scalar head: value(shard, micro, values) sets dvalue.
+  // A step on the targets' log-probabilities and on a teacher's distributions at the same rows; loss also sets dloss of
+  // the soft targets. The teacher has the student's vocabulary.
+  struct Teacher {
+    const Model* model = nullptr;
+    float temperature = 1.0f;
+  };
+  using DistillFunction = std::function<void(int shard, const MicroBatch&, LogProbs&, SoftTargets&)>;
+  StepReport StepDistill(int64_t step, int64_t max_steps, std::span<const TrainSequence> sequences,
+                         const PassOptions& options, const Teacher& teacher, const DistillFunction& loss);
+
+  // Step, gradient and score for models with a scalar head: value(shard, micro, values) sets dvalue.
   using ValueFunction = std::function<void(int shard, const MicroBatch&, Values&)>;
   StepReport StepValues(int64_t step, int64_t max_steps, std::span<const TrainSequence> sequences,
                         const PassOptions& options, const ValueFunction& value);

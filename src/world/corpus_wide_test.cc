@@ -137,7 +137,7 @@ TEST(WideCorpus, CodeIsCalibrated) {
       case DocumentKind::kSingleTry:
         ASSERT_EQ(f.style, ReplyStyle::kSingleTry) << d.reply;
         ASSERT_EQ(f.tries, 1);
-        ASSERT_EQ(f.sums_right, 2);
+        ASSERT_EQ(f.sums_right, 3);
         ASSERT_TRUE(f.well_formed);
         [[fallthrough]];
       case DocumentKind::kDirect:

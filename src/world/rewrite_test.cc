@@ -74,7 +74,7 @@ TEST(Rewrite, CorpusBecomesReadable) {
     ASSERT_TRUE(after.well_formed);
     ASSERT_EQ(after.thinking_words_in_language, after.thinking_words) << *text;
     ASSERT_EQ(after.sums_right, after.sums) << *text;
-    ASSERT_EQ(after.sums, 2 * after.tries);
+    ASSERT_EQ(after.sums, (problem.kind == TaskKind::kPick ? 2 : 3) * after.tries);
     ASSERT_EQ(after.correct, before.correct);
     ASSERT_EQ(RewriteThinking(problem, *text), text);
     if (before.sums_right == before.sums) {

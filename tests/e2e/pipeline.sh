@@ -44,6 +44,44 @@ hash=$(sha256sum a/cold/samples.jsonl | cut -d' ' -f1)
 grep -q "\"sha256\": \"$hash\"" a/manifest.json || fail "manifest.json does not name the data of dev1"
 ok
 
+# Every stage as a command of its own, on the files that the run left.
+stage() {  # folder, command, arguments...
+  folder=$1
+  shift
+  "$r1" "$@" --output-dir "$folder" >"$folder.log" 2>&1 || fail "r1 $* ended with $?: $(tail -3 "$folder.log")"
+}
+keep="--keep-correct false --keep-well-formed false --max-other-language -1"
+# shellcheck disable=SC2086  # several options
+stage s sample a/zero --task pick --problems 20 --num-generations 2 --max-completion-length 60 $keep
+stage f sft a/pretrain --data s/sample/samples.jsonl --num-train-epochs 1
+stage m rm a/dev1 --kind helpful --data a/prefs/pairs.jsonl
+stage q rl a/dev1 --helpful m/rm --task pick:0.5,helpful:0.5 --max-steps 2 --num-prompts 4 --max-completion-length 40
+# shellcheck disable=SC2086
+stage d distill a/student_base --traces a/cold/samples.jsonl $keep
+# shellcheck disable=SC2086
+stage l distill a/student_base --teacher a/dev1 --method logits --problems 20 --max-completion-length 60 $keep
+for file in s/sample/samples.jsonl f/sft/metrics.jsonl m/rm/eval.json q/rl/metrics.jsonl d/sft/metrics.jsonl l/sft/metrics.jsonl; do
+  [ -s "$file" ] || fail "$file is missing or empty"
+done
+grep -q '"rewards/helpful/mean"' q/rl/metrics.jsonl || fail "r1 rl took no reward model"
+ok
+refused() {  # exit code, words, command...
+  want=$1
+  words=$2
+  shift 2
+  code=0
+  "$r1" "$@" --output-dir refused >refused.log 2>&1 || code=$?
+  [ "$code" -eq "$want" ] || fail "r1 $* ended with $code, not $want: $(tail -1 refused.log)"
+  grep -q -- "$words" refused.log || fail "r1 $* does not say '$words': $(tail -1 refused.log)"
+  rm -rf refused
+}
+refused 78 "no reward model" rl a/dev1 --task helpful
+refused 78 "'nonsense' is not known" rm a/dev1 --kind nonsense --data a/prefs/pairs.jsonl
+refused 64 "needs 'data'" sft a/pretrain
+refused 64 "--teacher" distill a/student_base
+refused 65 "pairs.jsonl:1" sft a/pretrain --data a/prefs/pairs.jsonl
+ok
+
 run b --threads 2
 "$r1" diff-runs a b >diff.log 2>&1 || fail "one thread and two differ: $(cat diff.log)"
 ok
