@@ -11,7 +11,8 @@
 //   pretrain     preset: a model of its own size; reasoning: share of the corpus's thinking documents that is kept
 //   sft          model, data (comma list of sample stages or JSONL files); teacher (logit distillation)
 //   rl           model; helpful, harmless: reward models
-//   sample       model: rejection sampling of its replies; or traces_file (a JSONL file of recorded ones), or endpoint (an
+//   sample       model: rejection sampling of its replies; or traces_file (a JSONL file of recorded ones), or endpoint
+//   (an
 //                OpenAI-compatible base address) with endpoint_model and endpoint_key_env
 //   preferences  model: replies labelled by the hidden rules, as pairs and as safety examples
 //   rm           model (its body), data

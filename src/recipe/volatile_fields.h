@@ -14,6 +14,7 @@ inline constexpr std::string_view kVolatileFields[] = {
     "times",
     "time",
     "wall_time",
+    "seconds",
     "elapsed*",
     "eta*",
     "started*",
