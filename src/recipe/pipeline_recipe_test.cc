@@ -90,6 +90,14 @@ TEST(PipelineRecipe, ImpossibleGraphsAreRefusedWithTheStageNamed) {
       {With("model = \"base\"\ncorpus", "model = \"base\"\npreset = \"tiny\"\ncorpus"),
        "'preset' belongs to stages of kind pretrain"},
       {With("name = \"cold\"", "name = \"corpus\""), "needs a name"},
+      {With("model = \"base\"\ncorpus", "corpus"), "samples from one of 'model', 'traces_file' and 'endpoint'"},
+      {With("model = \"base\"\ncorpus", "model = \"base\"\nendpoint = \"http://localhost:1/v1\"\ncorpus"),
+       "samples from one of"},
+      {With("model = \"base\"\ncorpus", "endpoint = \"http://localhost:1/v1\"\ncorpus"), "needs 'endpoint_model'"},
+      {With("model = \"base\"\ncorpus", "traces_file = \"/nowhere.jsonl\"\ncorpus"),
+       "there is no file '/nowhere.jsonl'"},
+      {With("model = \"base\"\ndata", "model = \"base\"\nendpoint = \"http://localhost:1/v1\"\ndata"),
+       "'endpoint' belongs to stages of kind sample"},
   };
   for (const Case& c : cases) {
     const Result<Recipe> parsed = ParseRecipe(c.text, "p.toml", {});

@@ -390,7 +390,7 @@ complete_words r1 doctor --log-level = e
   const Outcome outcome = Execute({"bash", file});
   std::remove(file.c_str());
   if (outcome.code == 127) GTEST_SKIP() << "bash is not installed";
-  EXPECT_EQ(outcome.out, "diff-runs\n--max-differences\nzsh\nwarn\nerror\n") << outcome.err;
+  EXPECT_EQ(outcome.out, "distill diff-runs\n--max-differences\nzsh\nwarn\nerror\n") << outcome.err;
 }
 
 }  // namespace

@@ -79,7 +79,7 @@ refused 78 "no reward model" rl a/dev1 --task helpful
 refused 78 "'nonsense' is not known" rm a/dev1 --kind nonsense --data a/prefs/pairs.jsonl
 refused 64 "needs 'data'" sft a/pretrain
 refused 64 "--teacher" distill a/student_base
-refused 65 "pairs.jsonl:1" sft a/pretrain --data a/prefs/pairs.jsonl
+refused 65 "pairs.jsonl line 1" sft a/pretrain --data a/prefs/pairs.jsonl
 ok
 
 run b --threads 2
