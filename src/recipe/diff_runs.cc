@@ -77,7 +77,9 @@ Treatment TreatmentOf(const std::string& file) {
   if (name == "manifest.json" || (of_run && ends(".toml"))) return Treatment::kNote;
   if (ends(".jsonl")) return Treatment::kRecords;
   if (ends(".safetensors")) return Treatment::kTensors;
-  if (name == "results.json" || name == "eval.json" || name == "trainer_state.json") return Treatment::kJson;
+  for (const char* json : {"results.json", "eval.json", "trainer_state.json", "stats.json", "done.json"}) {
+    if (name == json) return Treatment::kJson;
+  }
   return Treatment::kBytes;
 }
 
