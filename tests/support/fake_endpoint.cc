@@ -13,6 +13,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "base/check.h"
 
@@ -45,8 +46,9 @@ struct FakeEndpoint::Impl {
         const int64_t now = ++open;
         for (int64_t seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
         }
-        Serve(fd);
-        --open;
+        bool counted = true;
+        Serve(fd, [&] { open -= std::exchange(counted, false) ? 1 : 0; });
+        open -= counted ? 1 : 0;
         close(fd);
       });
     }
@@ -61,7 +63,8 @@ struct FakeEndpoint::Impl {
     return true;
   }
 
-  void Serve(int fd) {
+  // answered() comes before the first byte of the reply: whoever has that may open the next connection.
+  void Serve(int fd, const std::function<void()>& answered) {
     std::string text;
     size_t head_end;
     while ((head_end = text.find("\r\n\r\n")) == std::string::npos) {
@@ -100,6 +103,7 @@ struct FakeEndpoint::Impl {
       for (const std::string& line : reply.headers) head += line + "\r\n";
       out = head + "\r\n" + out;
     }
+    answered();
     for (size_t sent = 0; sent < out.size();) {
       const ssize_t n = send(fd, out.data() + sent, out.size() - sent, MSG_NOSIGNAL);
       if (n <= 0) return;

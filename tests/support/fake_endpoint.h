@@ -39,7 +39,7 @@ class FakeEndpoint {
   FakeEndpoint& operator=(const FakeEndpoint&) = delete;
   std::string url() const;  // http://127.0.0.1:PORT/v1
   std::vector<FakeRequest> requests() const;
-  int64_t most_at_once() const;  // connections open together, at most
+  int64_t most_at_once() const;  // connections open together and not yet answered, at most
 
  private:
   struct Impl;
