@@ -32,7 +32,8 @@ std::string Read(const std::string& path) {
 // Every file below the folder that holds the words.
 std::vector<std::string> FilesWith(const std::string& folder, const std::string& words) {
   std::vector<std::string> found;
-  for (const std::string& name : *ListDir(folder)) {
+  const Result<std::vector<std::string>> names = ListDir(folder);
+  for (const std::string& name : names.value()) {
     const std::string path = JoinPath(folder, name);
     if (IsDir(path)) {
       for (std::string& below : FilesWith(path, words)) found.push_back(std::move(below));
