@@ -216,7 +216,7 @@ std::string GroupPipeline(const RunGroup& group) {
   } else {
     out = std::string("<div class=\"graphside") + (width > kBesides ? " full" : "") + "\"><div class=\"wide\">" +
           drawing + "</div><div class=\"narrow\">" +
-          GraphSvg(run, {.box_width = 142, .box_height = 50, .gap_x = 10, .lane = 8, .max_per_row = 2}, &narrow_width) +
+          GraphSvg(run, {.box_width = 160, .box_height = 50, .gap_x = 10, .lane = 8, .max_per_row = 2}, &narrow_width) +
           "</div><div>" + side + "</div></div>";
   }
   if (group.size() > 1) {

@@ -22,7 +22,7 @@ struct GraphPoint {
 };
 
 struct GraphSizes {
-  double box_width = 146, box_height = 46, gap_x = 16, gap_y = 26, lane = 14;
+  double box_width = 168, box_height = 46, gap_x = 16, gap_y = 26, lane = 14;
   size_t max_per_row = 4;
 };
 
