@@ -82,6 +82,8 @@ TEST(ThreadPool, ExceptionReachesTheCallerAndThePoolGoesOn) {
                                   [&](int64_t i, int) {
                                     ++ran;
                                     if (i == 5) throw std::runtime_error("task 5");
+                                    // Longer than an exception takes on its way, else the others are done first.
+                                    std::this_thread::sleep_for(std::chrono::microseconds(300));
                                   }),
                  std::runtime_error);
     EXPECT_LT(ran, 1000) << "the remaining tasks should have been dropped";
