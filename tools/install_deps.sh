@@ -6,7 +6,7 @@ set -eu
 packages="g++ make cmake ninja-build nlohmann-json3-dev libtomlplusplus-dev libfmt-dev libhwy-dev libssl-dev libcurl4-openssl-dev"
 case "${1:-build}" in
   build) ;;
-  test) packages="$packages libgtest-dev pkgconf" ;;
+  test) packages="$packages libgtest-dev pkgconf zsh fish" ;;
   *) echo "usage: tools/install_deps.sh [build|test]" >&2; exit 64 ;;
 esac
 

@@ -49,7 +49,12 @@ if [ "$built" -eq 0 ]; then
   set -- $sum
   passed=$((passed + $1))
   failed=$((failed + $2))
-  [ "$3" -gt 0 ] && echo "note: $3 tests were skipped"
+  if [ "$3" -gt 0 ]; then
+    echo "note: $3 tests were skipped"
+    sed -n 's/^[0-9]*: .*\(missing: .*\)/  \1/p' "$log" | sort -u
+    # Where everything is installed and all data is there, a skipped test is a lost one.
+    if [ -n "${CI:-}" ]; then failed=$((failed + $3)) failures="$failures skipped-in-CI"; fi
+  fi
   if [ "$1" -eq 0 ]; then failed=$((failed + 1)) failures="$failures no-test-ran"; fi
   if [ "$2" -gt 0 ]; then
     grep -E '^[0-9]+: .*(Failure|\[  FAILED  \]|error:|expected|Expected|actual|  Which is)|\*\*\*' "$log" | head -100

@@ -26,21 +26,44 @@ const Bf16* GatherRows(Arena& arena, const Var* h, const int32_t* row_R, int64_t
   return out;
 }
 
+// logits [n, V] of n gathered rows.
+void BlockLogits(Context& ctx, const Weight& head, const Bf16* x, int64_t ld, int64_t n, float* logits) {
+  ctx.k->gemm({.a = x,
+               .lda = ld,
+               .b = head.forward,
+               .c = logits,
+               .ldc = head.n,
+               .m = n,
+               .n = head.n,
+               .k = head.k,
+               .accumulate = false});
+}
+
+// Backward from the logits of rows first .. first + n of the gathered ones: into the gradient of h [h->rows, D] and the
+// head's. dx [n, D] is scratch.
+void BlockBackward(Context& ctx, const Weight& head, const Bf16* dlogits, int64_t ldd, const Bf16* x, int64_t ld,
+                   const int32_t* row_R, int64_t first, int64_t n, float* dx, float* dh) {
+  const int64_t d = head.k;
+  ctx.k->gemm({.a = dlogits,
+               .lda = ldd,
+               .b = head.backward,
+               .c = dx,
+               .ldc = d,
+               .m = n,
+               .n = d,
+               .k = head.n,
+               .accumulate = false});
+  for (int64_t j = 0; j < n; ++j) ctx.k->add(dh + (row_R == nullptr ? first + j : row_R[first + j]) * d, dx + j * d, d);
+  AddWeightGrad(ctx, head, dlogits, ldd, x + first * ld, ld, n);
+}
+
 }  // namespace
 
 float* HeadLogits(Context& ctx, const Var* h, const Weight& head, const int32_t* row_R, int64_t r) {
   R1_CHECK(h->cols == head.k, "HeadLogits: hidden width and head width differ");
   float* logits = ctx.arena.Array<float>(r * head.n);
   const Bf16* x = GatherRows(ctx.arena, h, row_R, r);
-  ctx.k->gemm({.a = x,
-               .lda = h->ld16,
-               .b = head.forward,
-               .c = logits,
-               .ldc = head.n,
-               .m = r,
-               .n = head.n,
-               .k = head.k,
-               .accumulate = false});
+  BlockLogits(ctx, head, x, h->ld16, r, logits);
   return logits;
 }
 
@@ -61,15 +84,7 @@ LogProbs* HeadLogProbs(Context& ctx, Var* h, const Weight& head, const int32_t* 
     float* logits = ctx.scratch.Array<float>(block * v);
     for (int64_t i = 0; i < r; i += block) {
       const int64_t n = std::min(block, r - i);
-      ctx.k->gemm({.a = x + i * ld,
-                   .lda = ld,
-                   .b = head.forward,
-                   .c = logits,
-                   .ldc = v,
-                   .m = n,
-                   .n = v,
-                   .k = head.k,
-                   .accumulate = false});
+      BlockLogits(ctx, head, x + i * ld, ld, n, logits);
       ctx.k->logprob(out->logp + i, out->lse + i, out->entropy + i, logits, v, target_R + i, n, v, inv_temperature);
     }
   }
@@ -86,29 +101,10 @@ LogProbs* HeadLogProbs(Context& ctx, Var* h, const Weight& head, const int32_t* 
       if (dh.fresh) std::memset(dh.grad, 0, static_cast<size_t>(h->rows * d) * sizeof(float));
       for (int64_t i = 0; i < r; i += block) {
         const int64_t n = std::min(block, r - i);
-        c->k->gemm({.a = x + i * ld,
-                    .lda = ld,
-                    .b = weight.forward,
-                    .c = logits,
-                    .ldc = v,
-                    .m = n,
-                    .n = v,
-                    .k = d,
-                    .accumulate = false});
+        BlockLogits(*c, weight, x + i * ld, ld, n, logits);
         c->k->logprob_backward(dlogits, ldd, logits, v, target_R + i, out->lse + i, out->dlogp + i, out->entropy + i,
                                out->dentropy + i, n, v, inv_temperature);
-        c->k->gemm({.a = dlogits,
-                    .lda = ldd,
-                    .b = weight.backward,
-                    .c = dx,
-                    .ldc = d,
-                    .m = n,
-                    .n = d,
-                    .k = v,
-                    .accumulate = false});
-        for (int64_t j = 0; j < n; ++j)
-          c->k->add(dh.grad + (row_R == nullptr ? i + j : row_R[i + j]) * d, dx + j * d, d);
-        AddWeightGrad(*c, weight, dlogits, ldd, x + i * ld, ld, n);
+        BlockBackward(*c, weight, dlogits, ldd, x, ld, row_R, i, n, dx, dh.grad);
       }
     });
   }
@@ -132,24 +128,8 @@ SoftTargets* HeadSoftTargets(Context& ctx, Var* h, const Weight& head, const Var
   Context* c = &ctx;
   // Logits of rows i .. i + n of the student and of the teacher.
   const auto logits = [=](float* q, float* p, int64_t i, int64_t n) {
-    c->k->gemm({.a = x + i * ld,
-                .lda = ld,
-                .b = student.forward,
-                .c = q,
-                .ldc = v,
-                .m = n,
-                .n = v,
-                .k = student.k,
-                .accumulate = false});
-    c->k->gemm({.a = teacher_x + i * teacher_ld,
-                .lda = teacher_ld,
-                .b = teacher.forward,
-                .c = p,
-                .ldc = v,
-                .m = n,
-                .n = v,
-                .k = teacher.k,
-                .accumulate = false});
+    BlockLogits(*c, student, x + i * ld, ld, n, q);
+    BlockLogits(*c, teacher, teacher_x + i * teacher_ld, teacher_ld, n, p);
   };
   {
     ArenaScope scope(ctx.scratch);
@@ -191,18 +171,7 @@ SoftTargets* HeadSoftTargets(Context& ctx, Var* h, const Weight& head, const Var
           for (int64_t t = 0; t < v; ++t) q[j * v + t] = factor * (prob_q[t] - prob_p[t]);
         }
         c->k->to_bf16(dlogits, ldd, q, v, n, v, ldd);
-        c->k->gemm({.a = dlogits,
-                    .lda = ldd,
-                    .b = student.backward,
-                    .c = dx,
-                    .ldc = d,
-                    .m = n,
-                    .n = d,
-                    .k = v,
-                    .accumulate = false});
-        for (int64_t j = 0; j < n; ++j)
-          c->k->add(dh.grad + (row_R == nullptr ? i + j : row_R[i + j]) * d, dx + j * d, d);
-        AddWeightGrad(*c, student, dlogits, ldd, x + i * ld, ld, n);
+        BlockBackward(*c, student, dlogits, ldd, x, ld, row_R, i, n, dx, dh.grad);
       }
     });
   }

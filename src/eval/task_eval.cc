@@ -1,5 +1,7 @@
 #include "eval/task_eval.h"
 
+#include <algorithm>
+
 #include "label/helpful.h"
 #include "label/safety.h"
 #include "world/words.h"
@@ -23,15 +25,6 @@ RolloutOptions Options(const Model& model, const Tokenizer& tokenizer, const Tas
   o.step = config.step;
   o.want_logp = false;
   return o;
-}
-
-bool Refuses(const std::string& summary) {
-  for (const ReplyItem& item : SplitReply(summary)) {
-    for (const bool chinese : {false, true}) {
-      if (item.text == WordText(Word::kSorry, chinese)) return true;
-    }
-  }
-  return false;
 }
 
 }  // namespace
@@ -82,7 +75,7 @@ Result<OpenResult> EvaluateOpen(RolloutEngine& engine, const Model& model, const
   for (size_t i = 0; i < open.problems.size(); ++i) {
     const std::string summary = FinalSummary(open.replies[i][0]);
     helpful.push_back(label::HelpfulScore(open.problems[i], summary));
-    refused.push_back(Refuses(summary) ? 1.0 : 0.0);
+    refused.push_back(label::IsRefusal(summary) ? 1.0 : 0.0);
   }
   for (size_t i = 0; i < harmful.problems.size(); ++i)
     safe.push_back(label::IsSafe(harmful.problems[i], harmful.replies[i][0]) ? 1.0 : 0.0);

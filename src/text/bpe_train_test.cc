@@ -111,7 +111,9 @@ WordCounts Gpt2Words(const std::string& text) {
 
 TEST(BpeTrain, FindsTheReferenceMerges) {
   const std::filesystem::path folder = DataFolder() / "corpora";
-  if (!std::filesystem::exists(folder / "bpe_corpus_en.txt")) GTEST_SKIP() << "needs " << folder / "bpe_corpus_en.txt";
+  if (!std::filesystem::exists(folder / "bpe_corpus_en.txt"))
+    GTEST_SKIP() << "missing: " << folder / "bpe_corpus_en.txt"
+                 << " (R1_DATA says where data is)";
   std::ifstream in(folder / "bpe_corpus_en.txt", std::ios::binary);
   std::stringstream text;
   text << in.rdbuf();

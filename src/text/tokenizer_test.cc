@@ -271,7 +271,9 @@ TEST(Tokenizer, ManyAddedTokensWithOnePrefix) {
 TEST(Tokenizer, CorporaRoundTripAndCompress) {
   const std::filesystem::path english = DataFolder() / "corpora/tinyshakespeare.txt";
   const std::filesystem::path chinese = DataFolder() / "corpora/sishu_zh.txt";
-  if (!std::filesystem::exists(english) || !std::filesystem::exists(chinese)) GTEST_SKIP() << "needs " << english;
+  for (const std::filesystem::path& needed : {english, chinese}) {
+    if (!std::filesystem::exists(needed)) GTEST_SKIP() << "missing: " << needed << " (R1_DATA says where data is)";
+  }
   const std::string a = ReadAll(english).substr(0, 300'000);
   const std::string b = ReadAll(chinese);
   const Tokenizer t = TrainBpe(std::vector<std::string>{a, b}, Markers(), {.max_vocab = 2000}).value();

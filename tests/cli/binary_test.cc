@@ -333,7 +333,7 @@ TEST(Binary, AWholeRun) {
 }
 
 TEST(Binary, FullDiskUnderStandardOutput) {
-  if (access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full here";
+  if (access("/dev/full", W_OK) != 0) GTEST_SKIP() << "missing: a writable /dev/full";
   const Outcome outcome = Execute({R1_BINARY, "version"}, "/dev/full");
   EXPECT_EQ(outcome.code, 74);
   EXPECT_NE(outcome.err.find("cannot write to standard output"), std::string::npos);
@@ -370,7 +370,7 @@ TEST_P(Completion, LoadsAndNamesEverything) {
   std::ofstream(file) << script.out;
   const Outcome checked = Execute({shell, "-n", file});
   std::remove(file.c_str());
-  if (checked.code == 127) GTEST_SKIP() << shell << " is not installed";
+  if (checked.code == 127) GTEST_SKIP() << "missing: " << shell << ", not installed";
   EXPECT_EQ(checked.code, 0) << checked.err;
 }
 
@@ -389,7 +389,7 @@ complete_words r1 doctor --log-level = e
 )";
   const Outcome outcome = Execute({"bash", file});
   std::remove(file.c_str());
-  if (outcome.code == 127) GTEST_SKIP() << "bash is not installed";
+  if (outcome.code == 127) GTEST_SKIP() << "missing: bash, not installed";
   EXPECT_EQ(outcome.out, "distill diff-runs\n--max-differences\nzsh\nwarn\nerror\n") << outcome.err;
 }
 
