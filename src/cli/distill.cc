@@ -1,35 +1,24 @@
 // r1 distill: a student learns from a teacher's replies.
-#include "base/files.h"
 #include "cli/commands.h"
 #include "cli/stage_command.h"
-#include "train/run_files.h"
 
 namespace r1::cli {
 
 namespace {
 
-constexpr int64_t kMaxTokenizerBytes = int64_t{256} << 20;
 constexpr double kLogitShare = 0.9;  // of the loss with --method logits; the rest is the teacher's text
 
-// Said before anything is sampled, not after.
-Status CheckOneVocabulary(const std::string& student, const std::string& teacher) {
-  R1_ASSIGN(const std::string folder, ResolveModelFolder(teacher));
-  R1_ASSIGN(const std::string ours, ReadFile(JoinPath(student, "tokenizer.json"), kMaxTokenizerBytes));
-  R1_ASSIGN(const std::string theirs, ReadFile(JoinPath(folder, "tokenizer.json"), kMaxTokenizerBytes));
-  if (ours == theirs) return {};
-  return Error{ErrorCode::kRefused, folder + " has another tokenizer than " + student +
-                                        ": logits of different vocabularies cannot be compared; use --method text"};
-}
-
-Result<std::vector<RecipeStage>> Stages(const std::string& student, const StageFlags& flags) {
+Status Check(const StageFlags& flags) {
   if (flags.method != "text" && flags.method != "logits")
     return Error{ErrorCode::kUsage, "--method: '" + flags.method + "' is neither text nor logits"};
   if (flags.method == "logits" && flags.teacher.empty())
     return Error{ErrorCode::kUsage, "--method logits needs --teacher: text has no logits"};
-  constexpr const char* kSettingsOnly = ".";  // stage_command.cc asks for the settings alone
-  if (student != kSettingsOnly && flags.teacher.empty() && flags.traces.empty() && flags.endpoint.empty())
+  if (flags.teacher.empty() && flags.traces.empty() && flags.endpoint.empty())
     return Error{ErrorCode::kUsage, "give one of --teacher MODEL, --traces FILE and --endpoint URL to learn from"};
-  if (student != kSettingsOnly && flags.method == "logits") R1_TRY(CheckOneVocabulary(student, flags.teacher));
+  return {};
+}
+
+std::vector<RecipeStage> Stages(const std::string& student, const StageFlags& flags) {
   RecipeStage sample{"sample", "sample", {}, SampleConfig()};
   sample.in.model = flags.teacher;
   sample.in.traces = flags.traces;
@@ -77,6 +66,7 @@ Command DistillCommand() {
                  "environment variable that holds the endpoint's key; empty: no key"},
                 {"method", &StageFlags::method, "text, or logits (soft targets of the teacher too)"}};
   spec.stages = Stages;
+  spec.check = Check;
   return MakeStageCommand(std::move(spec));
 }
 

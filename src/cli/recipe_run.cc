@@ -74,34 +74,6 @@ Result<std::string> FindRecipe(const std::string& name) {
   return Error{ErrorCode::kBadInput, fmt::format("{}: no such recipe{}", Quote(name), hint)};
 }
 
-FieldList StageCommandFields(RunSettings& settings, Recipe& recipe, bool new_model) {
-  FieldList fields = CollectFields(settings);
-  const std::string prefix = recipe.stages[0]->name + ".";
-  for (Field& field : RecipeFields(recipe)) {
-    if (field.name.rfind(prefix, 0) == 0) {
-      field.name.erase(0, prefix.size());
-    } else if (!new_model && field.name.find('.') != std::string::npos) {
-      continue;  // model and tokenizer are those of the model given
-    }
-    fields.push_back(std::move(field));
-  }
-  return fields;
-}
-
-std::vector<std::pair<std::string, std::string>> StageOverrides(const std::string& stage, const FieldList& fields,
-                                                                const std::vector<std::string>& given) {
-  RunSettings settings;
-  const FieldList own = CollectFields(settings);
-  std::vector<std::pair<std::string, std::string>> overrides;
-  for (const std::string& name : given) {
-    const Field* field = FindField(fields, name);
-    if (field == nullptr || FindField(own, name) != nullptr) continue;
-    const bool of_recipe = name == "seed" || name == "name" || name.find('.') != std::string::npos;
-    overrides.emplace_back(of_recipe ? name : stage + "." + name, FieldText(*field));
-  }
-  return overrides;
-}
-
 Result<int> RunRecipeCommand(Recipe& recipe, const RunSettings& settings, const Invocation& invocation) {
   R1_TRY(CheckThreads(settings.threads));
   if (settings.explain || !invocation.json) {

@@ -32,13 +32,6 @@ Result<int> RunRecipeCommand(Recipe& recipe, const RunSettings& settings, const 
 // Prints the resolved recipe.
 Result<int> DryRunRecipe(Recipe& recipe, const RunSettings& settings, const Invocation& invocation);
 
-// The settings of a command that runs one stage: those of RunSettings, `seed` and `name` of the run, the stage's own
-// without its name in front, and for a new model those of model and tokenizer. recipe has that one stage.
-FieldList StageCommandFields(RunSettings& settings, Recipe& recipe, bool new_model);
-// Of them, those that a file or the command line set, as overrides of the recipe.
-std::vector<std::pair<std::string, std::string>> StageOverrides(const std::string& stage, const FieldList& fields,
-                                                                const std::vector<std::string>& given);
-
 // Where a recipe named on the command line is: the path itself, else recipes/NAME.toml here, beside the program's build
 // folder, or where `make install` puts recipes. Error kBadInput names the near ones.
 Result<std::string> FindRecipe(const std::string& name);

@@ -24,7 +24,7 @@ Command RlCommand() {
   command.positionals = {{"MODEL", "a model folder, a checkpoint, or a stage folder of a run (its newest checkpoint)"}};
   spec.flags = {{"helpful", &StageFlags::helpful, "reward model of helpfulness, for a task mix with helpful"},
                 {"harmless", &StageFlags::harmless, "reward model of safety, for a task mix with harmless"}};
-  spec.stages = [](const std::string& model, const StageFlags& flags) -> Result<std::vector<RecipeStage>> {
+  spec.stages = [](const std::string& model, const StageFlags& flags) {
     RecipeStage stage{"rl", "rl", {}, RlConfig()};
     stage.in.model = model;
     stage.in.helpful = flags.helpful;

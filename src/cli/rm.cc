@@ -21,7 +21,7 @@ Command RmCommand() {
   spec.flags = {{"kind", &StageFlags::kind, "helpful, safety or process"},
                 {"data", &StageFlags::data, "JSONL files in the form of this kind, separated by commas"}};
   spec.hide = {"reward_kind"};
-  spec.stages = [](const std::string& model, const StageFlags& flags) -> Result<std::vector<RecipeStage>> {
+  spec.stages = [](const std::string& model, const StageFlags& flags) {
     RewardModelConfig config;
     config.reward_kind = flags.kind;
     RecipeStage stage{"rm", "rm", {}, config};

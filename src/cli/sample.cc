@@ -21,7 +21,7 @@ Command SampleCommand() {
       {"r1 sample runs/dev2/rl --problems-file train.jsonl --decontaminate test.jsonl --output-dir runs/reject",
        "problems of a file, without what shares ten words in a row with a benchmark"}};
   command.positionals = {{"MODEL", "the model that is sampled from"}};
-  spec.stages = [](const std::string& model, const StageFlags&) -> Result<std::vector<RecipeStage>> {
+  spec.stages = [](const std::string& model, const StageFlags&) {
     RecipeStage stage{"sample", "sample", {}, SampleConfig()};
     stage.in.model = model;
     return std::vector<RecipeStage>{std::move(stage)};

@@ -20,7 +20,7 @@ Command SftCommand() {
   command.positionals = {{"MODEL", "a model folder, a checkpoint, or a stage folder of a run (its newest checkpoint)"}};
   spec.flags = {{"data", &StageFlags::data, "JSONL files, separated by commas"}};
   spec.hide = {"distill_alpha", "distill_temperature"};
-  spec.stages = [](const std::string& model, const StageFlags& flags) -> Result<std::vector<RecipeStage>> {
+  spec.stages = [](const std::string& model, const StageFlags& flags) {
     RecipeStage stage{"sft", "sft", {}, SftConfig()};
     stage.in.model = model;
     stage.in.data = flags.data;

@@ -32,14 +32,13 @@ std::string PresetOf(ModelConfig model, const std::string& fallback) {
   return fallback;
 }
 
-Result<Recipe> MakeRecipe(const State& state, const std::string& model, const StageFlags& flags,
-                          const std::vector<std::pair<std::string, std::string>>& overrides) {
-  R1_ASSIGN(std::vector<RecipeStage> stages, state.spec.stages(model, flags));
-  Recipe recipe;
-  recipe.name = state.spec.command.name;
-  for (RecipeStage& stage : stages) recipe.stages.push_back(std::make_unique<RecipeStage>(std::move(stage)));
-  // Through the text, so that the checks are those of a recipe file.
-  return ParseRecipe(RecipeToToml(recipe), "settings", overrides);
+bool MakesModel(const State& state) { return state.spec.command.positionals.empty(); }
+
+std::vector<std::unique_ptr<RecipeStage>> MakeStages(const State& state, const std::string& model) {
+  std::vector<std::unique_ptr<RecipeStage>> stages;
+  for (RecipeStage& stage : state.spec.stages(model, state.flags))
+    stages.push_back(std::make_unique<RecipeStage>(std::move(stage)));
+  return stages;
 }
 
 bool IsHidden(const State& state, const std::string& name) {
@@ -54,7 +53,7 @@ FieldList Options(State& state) {
   for (Field& field : RecipeFields(state.shown)) {
     const size_t dot = field.name.find('.');
     const std::string table = dot == std::string::npos ? "" : field.name.substr(0, dot);
-    if (table == "model" || table == "tokenizer") continue;
+    if (!MakesModel(state) && (table == "model" || table == "tokenizer")) continue;
     if (state.shown.Find(table) != nullptr) {
       field.name.erase(0, dot + 1);
       if (IsHidden(state, field.name) || FindField(fields, field.name) != nullptr) continue;
@@ -84,13 +83,23 @@ std::vector<std::pair<std::string, std::string>> Overrides(State& state, const s
 }
 
 Result<Recipe> Resolve(State& state, const Invocation& invocation) {
-  R1_ASSIGN(const std::string folder, ResolveModelFolder(invocation.positionals[0]));
-  R1_ASSIGN(Recipe recipe, MakeRecipe(state, folder, state.flags, Overrides(state, invocation.given)));
+  if (state.spec.check) R1_TRY(state.spec.check(state.flags));
+  std::string folder;
+  if (!MakesModel(state)) {
+    R1_ASSIGN(folder, ResolveModelFolder(invocation.positionals[0]));
+  }
+  Recipe asked;
+  asked.name = state.spec.command.name;
+  asked.stages = MakeStages(state, folder);
+  R1_ASSIGN(asked.model, ModelPreset(asked.preset));
+  // Through the text, so that the checks are those of a recipe file.
+  R1_ASSIGN(Recipe recipe, ParseRecipe(RecipeToToml(asked), "settings", Overrides(state, invocation.given)));
+  if (MakesModel(state)) return Result<Recipe>(std::move(recipe));
   const std::string config_path = JoinPath(folder, "config.json");
   R1_ASSIGN(const std::string config, ReadFile(config_path, kMaxConfigBytes));
   R1_ASSIGN(recipe.model, ModelConfigFromJson(config, config_path));
   recipe.preset = PresetOf(recipe.model, recipe.preset);
-  return recipe;
+  return Result<Recipe>(std::move(recipe));
 }
 
 }  // namespace
@@ -98,12 +107,8 @@ Result<Recipe> Resolve(State& state, const Invocation& invocation) {
 Command MakeStageCommand(StageCommandSpec spec) {
   const auto state = std::make_shared<State>();
   state->spec = std::move(spec);
-  // Stages to hold the settings; what they read is not looked at.
-  StageFlags any;
-  Result<std::vector<RecipeStage>> stages = state->spec.stages(".", any);
-  R1_CHECK(stages.ok(), "the stages of a command must not depend on flags for their settings");
-  for (RecipeStage& stage : *stages) state->shown.stages.push_back(std::make_unique<RecipeStage>(std::move(stage)));
   state->shown.name = state->spec.command.name;
+  state->shown.stages = MakeStages(*state, "");  // only their settings are looked at
 
   Command command = state->spec.command;
   command.reports = true;

@@ -1,5 +1,5 @@
-// Commands that run one stage on a model that is there (r1 rl, sft, rm, sample, distill): each is a recipe of one or
-// two stages, so that resume, lineage, settings and reports are those of `r1 run`.
+// Commands that run one stage (r1 pretrain, sft, rl, rm, sample, distill): each is a recipe of one or two stages, so
+// that resume, lineage, settings and reports are those of `r1 run`.
 #pragma once
 
 #include <functional>
@@ -29,7 +29,10 @@ struct StageCommandSpec {
   std::vector<const char*> hide;  // settings that the flags decide
   // The stages for a model folder, in order. The first positional is the model that is trained or sampled. Errors are
   // of kind kUsage.
-  std::function<Result<std::vector<RecipeStage>>(const std::string& model, const StageFlags& flags)> stages;
+  // "" for a command that makes a model (no positional; it has the settings of model and tokenizer).
+  std::function<std::vector<RecipeStage>(const std::string& model, const StageFlags& flags)> stages;
+  // Refuses flags that do not go together, before anything else is looked at; null if there is nothing to refuse.
+  std::function<Status(const StageFlags& flags)> check;
 };
 Command MakeStageCommand(StageCommandSpec spec);
 

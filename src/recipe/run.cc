@@ -103,6 +103,7 @@ class Runner {
     R1_TRY(ClearLeftovers());
     R1_ASSIGN(odds_, CorpusNamed(recipe_.corpus));
     R1_TRY(PrepareTokenizer());
+    R1_TRY(CheckTeachers());
     R1_TRY(KeepRecipe());
     Say(fmt::format("tokenizer: {} tokens\n", tokenizer_->size()));
     manifest_["format"] = 1;
@@ -226,6 +227,22 @@ class Runner {
     return {};
   }
 
+  // Logits of different vocabularies cannot be compared: said before anything is sampled for them.
+  Status CheckTeachers() const {
+    for (const auto& stage : recipe_.stages) {
+      const std::string& teacher = stage->in.teacher;
+      if (teacher.empty() || recipe_.Find(teacher) != nullptr) continue;
+      R1_ASSIGN(const std::string folder, ResolveModelFolder(teacher));
+      R1_ASSIGN(const Tokenizer theirs, Tokenizer::Load(JoinPath(folder, "tokenizer.json")));
+      if (theirs.ToJson() != tokenizer_->ToJson())
+        return Error{ErrorCode::kRefused,
+                     folder +
+                         " has another tokenizer than the student: logits of different vocabularies cannot be "
+                         "compared; distil its text instead (--method text)"};
+    }
+    return {};
+  }
+
   // The model of a stage's input, resolved; its hash goes into the lineage and into *shaping.
   Result<std::string> InputModel(const std::string& name, const char* role, Json* entry, std::string* shaping) {
     if (name.empty()) return std::string();
@@ -320,11 +337,6 @@ class Runner {
     R1_ASSIGN(Model model, LoadModel(job.model, true, pool_));
     std::optional<Model> teacher;
     if (!job.teacher.empty()) {
-      R1_ASSIGN(const Tokenizer theirs, Tokenizer::Load(JoinPath(job.teacher, "tokenizer.json")));
-      if (theirs.ToJson() != tokenizer_->ToJson())
-        return Error{ErrorCode::kRefused, job.teacher +
-                                              " has another tokenizer than the student: logits of different "
-                                              "vocabularies cannot be compared; distil its text instead"};
       R1_ASSIGN(Model loaded, LoadModel(job.teacher, false, pool_));
       teacher.emplace(std::move(loaded));
     }
