@@ -89,11 +89,10 @@ Result<Recipe> Resolve(State& state, const Invocation& invocation) {
     R1_ASSIGN(folder, ResolveModelFolder(invocation.positionals[0]));
   }
   Recipe asked;
-  asked.name = state.spec.command.name;
   asked.stages = MakeStages(state, folder);
-  R1_ASSIGN(asked.model, ModelPreset(asked.preset));
   // Through the text, so that the checks are those of a recipe file.
-  R1_ASSIGN(Recipe recipe, ParseRecipe(RecipeToToml(asked), "settings", Overrides(state, invocation.given)));
+  R1_ASSIGN(Recipe recipe, ParseRecipe("name = \"" + state.spec.command.name + "\"\n" + StagesToToml(asked), "settings",
+                                       Overrides(state, invocation.given)));
   if (MakesModel(state)) return Result<Recipe>(std::move(recipe));
   const std::string config_path = JoinPath(folder, "config.json");
   R1_ASSIGN(const std::string config, ReadFile(config_path, kMaxConfigBytes));

@@ -294,6 +294,19 @@ Result<Recipe> LoadRecipe(const std::string& path, const std::vector<std::pair<s
   return ParseRecipe(text, path, overrides);
 }
 
+std::string StagesToToml(Recipe& recipe) {
+  std::string text;
+  for (const auto& stage : recipe.stages) {
+    FieldList head = {{"name", &stage->name, ""}, {"kind", &stage->kind, ""}};
+    for (const auto& [key, place] : InputFields(stage->in)) {
+      if (!place->empty()) head.push_back({key, place, ""});
+    }
+    if (stage->in.reasoning != 1.0) head.push_back({"reasoning", &stage->in.reasoning, ""});
+    text += "\n[[stage]]\n" + FieldsToToml(head, false) + FieldsToToml(StageFields(*stage), false);
+  }
+  return text;
+}
+
 std::string RecipeToToml(Recipe& recipe) {
   FieldList top = {{"name", &recipe.name, ""}, {"seed", &recipe.seed, ""}};
   std::string text = FieldsToToml(top, false);
@@ -306,15 +319,7 @@ std::string RecipeToToml(Recipe& recipe) {
   text += "\n[tokenizer]\n" + FieldsToToml(tokenizer, false);
   FieldList curve = {{"problems", &recipe.curve_problems, ""}, {"samples", &recipe.curve_samples, ""}};
   text += "\n[curve]\n" + FieldsToToml(curve, false);
-  for (const auto& stage : recipe.stages) {
-    FieldList head = {{"name", &stage->name, ""}, {"kind", &stage->kind, ""}};
-    for (const auto& [key, place] : InputFields(stage->in)) {
-      if (!place->empty()) head.push_back({key, place, ""});
-    }
-    if (stage->in.reasoning != 1.0) head.push_back({"reasoning", &stage->in.reasoning, ""});
-    text += "\n[[stage]]\n" + FieldsToToml(head, false) + FieldsToToml(StageFields(*stage), false);
-  }
-  return text;
+  return text + StagesToToml(recipe);
 }
 
 std::string ShapingText(RecipeStage& stage) {

@@ -77,6 +77,8 @@ FieldList RecipeFields(Recipe& recipe);
 FieldList StageFields(RecipeStage& stage);
 // The resolved recipe, which reads back to the same one.
 std::string RecipeToToml(Recipe& recipe);
+// Its [[stage]] tables alone.
+std::string StagesToToml(Recipe& recipe);
 
 // Text of the settings that shape a stage's result; settings of speed and saving are left out.
 std::string ShapingText(RecipeStage& stage);

@@ -343,7 +343,8 @@ TEST_F(CheckpointTest, ManifestCannotPointOutside) {
 
 TEST_F(CheckpointTest, FullDisk) {
   ASSERT_TRUE(MakeDirs(parent_).ok());
-  if (!MountSmallDisk(parent_, "size=512k")) GTEST_SKIP() << "missing: the right to mount a small disk (root); FaultAtEveryCall covers the code";
+  if (!MountSmallDisk(parent_, "size=512k"))
+    GTEST_SKIP() << "missing: the right to mount a small disk (root); FaultAtEveryCall covers the code";
   const auto save = [&](int64_t step, size_t bytes, int64_t hint) {
     const auto saved = SaveCheckpoint(
         parent_, step,
