@@ -127,7 +127,8 @@ TEST(Files, FileSizeLimitIsAnError) {
 
 TEST(Files, FullDisk) {
   TempDir dir;
-  if (!MountSmallDisk(dir.path(), "size=256k")) GTEST_SKIP() << "missing: the right to mount a small disk (root); InjectedFaults covers the code";
+  if (!MountSmallDisk(dir.path(), "size=256k"))
+    GTEST_SKIP() << "missing: the right to mount a small disk (root); InjectedFaults covers the code";
   EXPECT_TRUE(WriteFileAtomic(dir / "f", std::string(100000, 'o')).ok());
   const Status status = WriteFileAtomic(dir / "f", std::string(1000000, 'x'));
   const std::string kept = Read(dir / "f");
