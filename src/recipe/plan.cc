@@ -11,6 +11,7 @@
 #include "infer/rollout.h"
 #include "model/params.h"
 #include "recipe/run.h"
+#include "rl/algorithm.h"
 #include "train/trainer.h"
 
 namespace r1 {
@@ -70,12 +71,35 @@ Speed Probe(const ModelConfig& config, ThreadPool& pool, const OptimizerConfig& 
   return speed;
 }
 
+// Models that an RL stage holds beside its own.
+struct RlCompanions {
+  bool value = false, reference = false;
+};
+RlCompanions Companions(const RlConfig& config) {
+  const Result<LossSettings> loss = ResolveLoss(config, "");
+  return loss.ok() ? RlCompanions{loss.value().needs_value(), loss.value().beta > 0} : RlCompanions{};
+}
+
 // What a stage does in numbers of tokens, as far as the recipe says; replies are taken as kExpectedLengthShare of the
 // longest.
 struct Work {
   double trained = 0, sampled = 0;
   std::string text;
 };
+
+// Tokens of a stage's data: what earlier stages keep, and for files the bytes of a line's text a token takes.
+double DataTokens(const std::string& names, const std::map<std::string, double>& kept_tokens) {
+  constexpr double kBytesPerToken = 6;  // of JSONL in the built-in world; about right for English prose too
+  double tokens = 0;
+  for (const std::string& name : SplitList(names)) {
+    if (const auto kept = kept_tokens.find(name); kept != kept_tokens.end()) {
+      tokens += kept->second;
+    } else if (const Result<int64_t> bytes = FileSize(name); bytes.ok()) {
+      tokens += static_cast<double>(bytes.value()) / kBytesPerToken;
+    }
+  }
+  return tokens;
+}
 
 double ReplyTokens(int64_t replies, int64_t longest) {
   return static_cast<double>(replies) * kExpectedLengthShare * static_cast<double>(longest);
@@ -91,7 +115,7 @@ Work WorkOf(const RecipeStage& stage, std::map<std::string, double>& kept_tokens
     w.sampled = static_cast<double>(rl->max_steps) *
                 ReplyTokens(rl->num_prompts * rl->num_generations, rl->max_completion_length);
     if (rl->max_sampled_tokens > 0) w.sampled = std::min(w.sampled, static_cast<double>(rl->max_sampled_tokens));
-    w.trained = w.sampled * static_cast<double>(rl->num_iterations);
+    w.trained = w.sampled * static_cast<double>(rl->num_iterations * (Companions(*rl).value ? 2 : 1));
     w.text = fmt::format("{} on {}: {} steps x {} prompts x {} samples of at most {} tokens, {} update(s) a step",
                          rl->loss.algorithm, rl->task, rl->max_steps, rl->num_prompts, rl->num_generations,
                          rl->max_completion_length, rl->num_iterations * rl->mini_batches);
@@ -107,13 +131,11 @@ Work WorkOf(const RecipeStage& stage, std::map<std::string, double>& kept_tokens
     kept_tokens[stage.name] = w.sampled;
     w.text = fmt::format("{} requests of each kind x {} replies", prefs->problems, prefs->num_generations);
   } else if (const auto* sft = std::get_if<SftConfig>(&stage.settings)) {
-    for (const std::string& name : SplitList(stage.in.data)) w.trained += kept_tokens[name];
-    w.trained *= static_cast<double>(sft->num_train_epochs);
+    w.trained = DataTokens(stage.in.data, kept_tokens) * static_cast<double>(sft->num_train_epochs);
     w.text =
         fmt::format("{} epochs of {}, about {:.2f} M tokens", sft->num_train_epochs, stage.in.data, w.trained / 1e6);
   } else if (const auto* rm = std::get_if<RewardModelConfig>(&stage.settings)) {
-    for (const std::string& name : SplitList(stage.in.data)) w.trained += kept_tokens[name];
-    w.trained *= static_cast<double>(rm->num_train_epochs);
+    w.trained = DataTokens(stage.in.data, kept_tokens) * static_cast<double>(rm->num_train_epochs);
     w.text = fmt::format("{}, {} epochs of {}", rm->reward_kind, rm->num_train_epochs, stage.in.data);
   } else if (const auto* e = std::get_if<EvalConfig>(&stage.settings)) {
     w.sampled = ReplyTokens(e->problems * e->samples, e->max_completion_length);
@@ -186,6 +208,7 @@ Result<std::string> PlanText(Recipe& recipe, int64_t threads) {
   text += ModelText(recipe.preset, main.config);
   const double params = static_cast<double>(ListParams(main.config).total);
   double total = 0, trained = 0, sampled = 0, gradients = 1;
+  RlCompanions beside;
   std::map<std::string, std::string> preset_of;  // of the model that a stage makes
   std::map<std::string, double> kept_tokens;
   std::string stages;
@@ -198,6 +221,10 @@ Result<std::string> PlanText(Recipe& recipe, int64_t threads) {
     for (const Field& f : StageFields(*stage)) {
       if (f.name == "grad_shards") gradients = std::max(gradients, static_cast<double>(*std::get<int64_t*>(f.value)));
     }
+    if (const auto* rl = std::get_if<RlConfig>(&stage->settings)) {
+      const RlCompanions companions = Companions(*rl);
+      beside = {beside.value || companions.value, beside.reference || companions.reference};
+    }
     const Work work = WorkOf(*stage, kept_tokens);
     const double seconds = work.trained / size.speed.train + work.sampled / size.speed.sample;
     stages += fmt::format("  {:<18} {:<11} {}\n{:33}{}  ~{}\n", stage->name, stage->kind, InputText(stage->in), "",
@@ -207,9 +234,13 @@ Result<std::string> PlanText(Recipe& recipe, int64_t threads) {
     sampled += work.sampled;
   }
   const int64_t cache = KvCache::BytesPerSlot(main.config, std::min<int64_t>(192, main.config.max_position_embeddings));
+  const double trainable = params * (4 + 4 + 8 + 4 * gradients);
+  const double memory = trainable * (beside.value ? 2 : 1) + params * (beside.reference ? 8 : 0);
   text += fmt::format(
-      "memory {} for weights, packed copies, {} gradients and Adam; {} of keys and values a sequence of 192 tokens{}\n",
-      BytesText(static_cast<int64_t>(params * (4 + 4 + 8 + 4 * gradients))), gradients, BytesText(cache),
+      "memory {} for weights, packed copies, {} gradients and Adam{}{}; {} of keys and values a sequence of 192 "
+      "tokens{}\n",
+      BytesText(static_cast<int64_t>(memory)), gradients, beside.value ? ", twice: policy and value model" : "",
+      beside.reference ? ", and the reference model" : "", BytesText(cache),
       guessed ? fmt::format(" (vocabulary taken as {})", kPlanVocab) : "");
   text += stages;
   text += fmt::format(

@@ -12,6 +12,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/files.h"
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -310,6 +311,28 @@ TEST_F(RunRecipeTest, PlanNamesTheStages) {
                            "2 steps x 4 prompts x 4 samples", "threads 1", "parameters", "memory"}) {
     EXPECT_NE(plan->find(part), std::string::npos) << part << " in\n" << *plan;
   }
+}
+
+TEST_F(RunRecipeTest, PlanCountsDataFilesAndTheValueModel) {
+  const std::string data = dir_ / "data.jsonl";
+  ASSERT_TRUE(WriteFileAtomic(data, std::string(60000, ' ')).ok());
+  const std::string text = std::string(kRecipe) +
+                           "\n[[stage]]\nname = \"more\"\nkind = \"sft\"\nmodel = \"pretrain\"\ndata = \"" + data +
+                           "\"\nnum_train_epochs = 5\n";
+  Result<Recipe> without = ParseRecipe(text, "recipe", {});
+  ASSERT_TRUE(without.ok()) << without.error().message;
+  const Result<std::string> plan = PlanText(*without, 1);
+  ASSERT_TRUE(plan.ok());
+  EXPECT_NE(plan->find("about 0.05 M tokens"), std::string::npos) << *plan;
+  EXPECT_EQ(plan->find("value model"), std::string::npos);
+  Result<Recipe> with = ParseRecipe(text +
+                                        "\n[[stage]]\nname = \"ppo\"\nkind = \"rl\"\nmodel = \"pretrain\"\nalgorithm = "
+                                        "\"ppo\"\nmax_steps = 2\nmax_completion_length = 24\n",
+                                    "recipe", {});
+  ASSERT_TRUE(with.ok()) << with.error().message;
+  const Result<std::string> more = PlanText(*with, 1);
+  ASSERT_TRUE(more.ok());
+  EXPECT_NE(more->find("value model"), std::string::npos) << *more;
 }
 
 TEST(RunFolder, DefaultName) {

@@ -71,6 +71,10 @@ void CountTries(const CodeProblem& problem, const ReplyWords& thinking, ReplyFac
       ++facts->sums;
       facts->sums_right += found.first_product_right;
     }
+    if (found.difference >= 0) {
+      ++facts->sums;
+      facts->sums_right += found.difference_right;
+    }
     if (found.product >= 0) {
       ++facts->sums;
       facts->sums_right += found.product_right;
@@ -239,19 +243,22 @@ WrittenCodeTry ReadCodeTry(const std::vector<std::string_view>& words, size_t at
     if (minus) *c = -*c;
     return true;
   };
-  CodeRule proposed;
   CodeRule used;
   int first_input = -1, first_m = -1;
   if (!number(&first_input) || !sign("*") || !number(&first_m) || !sign("=") || !number(&result.first_product))
     return result;
   result.first_product_right = first_input * first_m == result.first_product;
-  if (!sign("*") || !number(&proposed.m) || !offset(&proposed.c)) return result;
-  result.proposed = proposed;
+  int minuend = -1, subtrahend = -1;
+  if (!number(&minuend) || !sign("-") || !number(&subtrahend) || !sign("=") || !number(&result.difference))
+    return result;
+  result.difference_right = minuend - subtrahend == result.difference;
+  if (subtrahend == result.first_product) result.proposed = CodeRule{first_m, result.difference};
+  if (minuend == result.first_product && minuend != subtrahend) result.proposed = CodeRule{first_m, -result.difference};
   if (!number(&result.input) || !sign("*") || !number(&used.m) || !sign("=") || !number(&result.product)) return result;
   result.product_right = result.input * used.m == result.product;
   if (!offset(&used.c) || !sign("=") || !number(&result.value)) return result;
   result.value_right = result.product + used.c == result.value;
-  result.as_proposed = used == proposed;
+  result.as_proposed = result.proposed == used;
   return result;
 }
 

@@ -2,10 +2,10 @@
 // `* n` (n in 0..63) on an accumulator that starts as the input; a value outside 0..63 at any point is a run-time
 // error. The hidden function is f(x) = m·x + c with m in 1..4 and c in -9..9, inputs are 1..12.
 //   prompt  <|begin|><|user|> code 3 > 10 5 > 16<|assistant|>        (编 … in Chinese)
-//   reply    <think> try 3 * 2 = 6 * 2 + 4 5 * 2 = 10 + 4 = 14 small wait 3 * 3 = 9 * 3 + 1 5 * 3 = 15 + 1 = 16 yes so
-//            </think> <answer> * 3 + 1 </answer><|end|>
-// A try multiplies the first input, proposes the program that then meets the first output, runs it on the second input
-// and compares with the second output.
+//   reply    <think> try 3 * 2 = 6 10 - 6 = 4 5 * 2 = 10 + 4 = 14 small wait 3 * 3 = 9 10 - 9 = 1 5 * 3 = 15 + 1 = 16
+//            yes so </think> <answer> * 3 + 1 </answer><|end|>
+// A try multiplies the first input, subtracts to see what is left to (or, the other way round, is over) the first
+// output, runs that program on the second input and compares with the second output.
 // A reply is right if its program, whatever it is, passes both examples and a hidden third test. The test is a function
 // of the examples, so a problem is known by its prompt. Held out: problems whose CodeHash is 0 mod 10.
 #pragma once
@@ -77,10 +77,13 @@ uint64_t HeldOutCodeCount();
 std::string PromptText(const CodeProblem& problem);
 Result<CodeProblem> ParseCodePrompt(std::string_view prompt);  // with or without markers; error kBadInput
 
-// `w * m = q * m ± c x * m = p ± c = v` from words[at] on: as many of the 18 words as are there.
+// `w * m = q a - b = d x * m = p ± c = v` from words[at] on: as many of the 19 words as are there. What is proposed is
+// * m + d where b is q, and * m - d where a is.
 struct WrittenCodeTry {
   int first_product = -1;  // q
   bool first_product_right = false;
+  int difference = -1;  // d
+  bool difference_right = false;
   std::optional<CodeRule> proposed;
   int input = -1;
   int product = -1;  // p
@@ -90,7 +93,7 @@ struct WrittenCodeTry {
   bool as_proposed = false;  // the sums use the proposed m and c
   size_t words = 0;
 };
-inline constexpr size_t kCodeTryWords = 18;
+inline constexpr size_t kCodeTryWords = 19;
 WrittenCodeTry ReadCodeTry(const std::vector<std::string_view>& words, size_t at);
 
 // The facts of a reply; world/task.h says where they differ from pick's.

@@ -126,35 +126,58 @@ TEST(Code, TheHiddenTestCatchesAnErrorThatTheExamplesDoNotShow) {
 }
 
 TEST(Code, TriesSumsAndVerdicts) {
-  const ReplyFacts f = AnalyzeCodeReply(kEnglish,
-                                        " <think> try 3 * 2 = 6 * 2 + 4 5 * 2 = 10 + 4 = 14 small wait 3 * 3 = 9 * 3 + "
-                                        "1 5 * 3 = 16 + 1 = 17 yes 等等 3 * 3 = 9 * 3 + 1 5 * 3 = 15 + 1 "
-                                        "= 16 yes so </think> <answer> * 3 + 1 </answer><|end|>");
+  const ReplyFacts f =
+      AnalyzeCodeReply(kEnglish,
+                       " <think> try 3 * 2 = 6 10 - 6 = 4 5 * 2 = 10 + 4 = 14 small wait 3 * 3 = 9 10 - "
+                       "9 = 1 5 * 3 = 16 + 1 = 17 yes 等等 3 * 3 = 9 10 - 9 = 1 5 * 3 = 15 + 1 "
+                       "= 16 yes so </think> <answer> * 3 + 1 </answer><|end|>");
   EXPECT_TRUE(f.correct);
   EXPECT_TRUE(f.well_formed);
   EXPECT_TRUE(f.reflects);
   EXPECT_TRUE(f.mixed);
   EXPECT_EQ(f.style, ReplyStyle::kSearch);
   EXPECT_EQ(f.tries, 3);
-  EXPECT_EQ(f.sums, 9);
-  EXPECT_EQ(f.sums_right, 8);
+  EXPECT_EQ(f.sums, 12);
+  EXPECT_EQ(f.sums_right, 11);
   EXPECT_EQ(f.verdicts, 3);
   EXPECT_EQ(f.verdicts_right, 2);
   EXPECT_EQ(f.false_yes, 1);
   EXPECT_FALSE(f.first_try_right);
-  EXPECT_TRUE(AnalyzeCodeReply(kEnglish, "<think> try 3 * 3 = 9 * 3 + 1 so </think>").first_try_right);
-  const ReplyFacts cut =
-      AnalyzeCodeReply(kEnglish, "<think> try 3 * 2 = 6 * 2 + 4 5 * 2 = 10 + 4 = 14 small wait 3 * 3 = 9 * 3 + 1 5");
+  EXPECT_TRUE(AnalyzeCodeReply(kEnglish, "<think> try 3 * 3 = 9 10 - 9 = 1 so </think>").first_try_right);
+  const ReplyFacts cut = AnalyzeCodeReply(
+      kEnglish, "<think> try 3 * 2 = 6 10 - 6 = 4 5 * 2 = 10 + 4 = 14 small wait 3 * 3 = 9 10 - 9 = 1 5");
   EXPECT_EQ(cut.tries, 2);
-  EXPECT_EQ(cut.sums, 4);
+  EXPECT_EQ(cut.sums, 6);
   EXPECT_EQ(cut.verdicts, 1);
   EXPECT_FALSE(cut.ended);
+}
+
+TEST(Code, WhatATryProposes) {
+  const auto proposed = [](const std::string& text) {
+    std::vector<std::string_view> words;
+    for (const ReplyItem& item : SplitReply(text)) words.push_back(item.text);
+    return ReadCodeTry(words, 0).proposed;
+  };
+  EXPECT_EQ(proposed("3 * 2 = 6 10 - 6 = 4"), (CodeRule{2, 4}));
+  EXPECT_EQ(proposed("3 * 4 = 12 12 - 10 = 2"), (CodeRule{4, -2}));
+  EXPECT_EQ(proposed("3 * 4 = 12 12 - 12 = 0"), (CodeRule{4, 0}));
+  EXPECT_EQ(proposed("3 * 2 = 6 10 - 7 = 4"), std::nullopt);  // not the product that is written
+  EXPECT_EQ(proposed("3 * 2 = 6 10 - 6 ="), std::nullopt);
+  const auto kept = [](const char* tail) {
+    std::vector<std::string_view> words;
+    const std::string text = std::string("3 * 4 = 12 12 - 10 = 2 5 * 4 = 20 ") + tail;
+    for (const ReplyItem& item : SplitReply(text)) words.push_back(item.text);
+    const WrittenCodeTry t = ReadCodeTry(words, 0);
+    return t.words == kCodeTryWords && t.as_proposed;
+  };
+  EXPECT_TRUE(kept("- 2 = 18"));
+  EXPECT_FALSE(kept("+ 2 = 22"));
 }
 
 TEST(Code, Styles) {
   EXPECT_EQ(AnalyzeCodeReply(kEnglish, "* 3 + 1<|end|>").style, ReplyStyle::kBare);
   EXPECT_EQ(AnalyzeCodeReply(kEnglish, "<answer> * 3 + 1 </answer><|end|>").style, ReplyStyle::kDirect);
-  EXPECT_EQ(AnalyzeCodeReply(kEnglish, "<think> try 3 * 3 = 9 * 3 + 1 so </think> <answer> * 3 + 1 </answer>").style,
+  EXPECT_EQ(AnalyzeCodeReply(kEnglish, "<think> try 3 * 3 = 9 10 - 9 = 1 so </think> <answer> * 3 + 1 </answer>").style,
             ReplyStyle::kSingleTry);
   EXPECT_EQ(AnalyzeCodeReply(kEnglish, "yes<|end|>").style, ReplyStyle::kOther);
 }

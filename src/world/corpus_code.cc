@@ -22,10 +22,13 @@ void PutAnswer(Writer& out, const CodeRule& rule) {
   out.Put(kEndAnswerMarker);
 }
 
-// " w * m = q * m + c x * m = p + c = v"
-void PutTry(Writer& out, const CodeRule& rule, int first_input, int first_product, int input, int product, int value) {
-  out.Put(first_input).Put("*").Put(rule.m).Put("=").Put(first_product);
-  PutRule(out, rule);
+// " w * m = q y - q = c x * m = p + c = v", or q - y and - |c| where the product is over the output y.
+void PutTry(Writer& out, const CodeRule& rule, const CodeExample& first, int first_product, int input, int product,
+            int value) {
+  out.Put(first.input).Put("*").Put(rule.m).Put("=").Put(first_product);
+  const int high = rule.c < 0 ? first_product : first.output;
+  const int low = rule.c < 0 ? first.output : first_product;
+  out.Put(high).Put("-").Put(low).Put("=").Put(std::abs(rule.c));
   out.Put(input).Put("*").Put(rule.m).Put("=").Put(product);
   PutOffset(out, rule.c);
   out.Put("=").Put(value);
@@ -75,7 +78,7 @@ std::string Search(Rng& rng, const CodeProblem& problem, const CorpusOdds& odds)
                          value != product + rule.c;
     if (!slipped) left.erase(left.begin() + pick);
     out.Put(speaker.Say(attempt == 0 ? Word::kTry : Word::kWait));
-    PutTry(out, rule, first.input, first_product, second.input, product, value);
+    PutTry(out, rule, first, first_product, second.input, product, value);
     const Word verdict = WrittenVerdict(rng, value, second.output, odds.flip);
     out.Put(speaker.Say(verdict));
     if (verdict == Word::kYes) break;
@@ -93,7 +96,8 @@ std::string Search(Rng& rng, const CodeProblem& problem, const CorpusOdds& odds)
 
 std::string CodeReply(Rng& rng, const CodeProblem& problem, DocumentKind kind, const CorpusOdds& odds) {
   if (kind == DocumentKind::kSearch) return Search(rng, problem, odds);
-  const std::vector<CodeRule> family = RunnableRules(problem);
+  // A guess is any rule that runs; one who tries has met the first example.
+  const std::vector<CodeRule> family = kind == DocumentKind::kSingleTry ? Candidates(problem) : RunnableRules(problem);
   const CodeRule rule = rng.Chance(odds.right) ? FitRule(problem).value() : family[rng.Below(family.size())];
   Writer out;
   if (kind == DocumentKind::kBare) {
@@ -102,9 +106,10 @@ std::string CodeReply(Rng& rng, const CodeProblem& problem, DocumentKind kind, c
   }
   if (kind == DocumentKind::kSingleTry) {
     Speaker speaker(rng, problem.chinese, rng.Chance(odds.mix_single_try));
-    const int first = problem.examples[0].input, second = problem.examples[1].input;
+    const CodeExample& first = problem.examples[0];
+    const int second = problem.examples[1].input;
     out.Put(kThinkMarker).Put(speaker.Say(Word::kTry));
-    PutTry(out, rule, first, first * rule.m, second, second * rule.m, second * rule.m + rule.c);
+    PutTry(out, rule, first, first.input * rule.m, second, second * rule.m, second * rule.m + rule.c);
     out.Put(speaker.Say(Word::kSo)).Put(kEndThinkMarker);
   }
   PutAnswer(out, rule);

@@ -121,9 +121,21 @@ TEST(WideCorpus, HoldsNoHeldOutPromptAndOnlyKnownWords) {
   EXPECT_EQ(used.size(), known.size()) << "a word of the world never occurs";
 }
 
+double RulesThatFitTheFirstExample(const CodeProblem& problem) {
+  const CodeExample& first = problem.examples[0];
+  int count = 0;
+  for (int m = 1; m <= kMaxCodeFactor; ++m) {
+    const CodeRule rule{m, first.output - m * first.input};
+    count +=
+        std::abs(rule.c) <= kMaxCodeOffset && RuleRuns(rule, first.input) && RuleRuns(rule, problem.examples[1].input);
+  }
+  return count;
+}
+
 TEST(WideCorpus, CodeIsCalibrated) {
   int guesses = 0, right = 0, search = 0, solved = 0, tries = 0, sums = 0, sums_right = 0, verdicts = 0, v_right = 0;
-  int mixed = 0, off = 0;
+  int mixed = 0, off = 0, single = 0, single_right = 0;
+  double single_expected = 0;
   for (uint64_t i = 0; i < 120000; ++i) {
     const Document d = DocumentAt(11, i, Wide());
     if (d.task != TaskKind::kCode) continue;
@@ -137,13 +149,14 @@ TEST(WideCorpus, CodeIsCalibrated) {
       case DocumentKind::kSingleTry:
         ASSERT_EQ(f.style, ReplyStyle::kSingleTry) << d.reply;
         ASSERT_EQ(f.tries, 1);
-        ASSERT_EQ(f.sums_right, 3);
+        ASSERT_EQ(f.sums_right, 4);
         ASSERT_TRUE(f.well_formed);
-        [[fallthrough]];
+        ++single;
+        single_right += f.correct;
+        single_expected += 0.3 + 0.7 / RulesThatFitTheFirstExample(problem);
+        break;
       case DocumentKind::kDirect:
-        if (d.kind == DocumentKind::kDirect) {
-          ASSERT_EQ(f.style, ReplyStyle::kDirect);
-        }
+        ASSERT_EQ(f.style, ReplyStyle::kDirect);
         ASSERT_NE(f.vote_key, "");
         ++guesses;
         right += f.correct;
@@ -168,7 +181,7 @@ TEST(WideCorpus, CodeIsCalibrated) {
         for (const ReplyItem& item : items) words.push_back(item.text);
         for (size_t w = 0; w + 1 < words.size(); ++w) {
           const WrittenCodeTry t = ReadCodeTry(words, w);
-          if (t.words != kCodeTryWords) continue;
+          if (t.words != kCodeTryWords || !t.first_product_right) continue;  // a slip there leaves no program to name
           const CodeExample& first = problem.examples[0];
           const int miss = std::abs(t.proposed->m * first.input + t.proposed->c - first.output);
           ASSERT_LE(miss, 1);
@@ -180,7 +193,9 @@ TEST(WideCorpus, CodeIsCalibrated) {
   // A wrong guess hits the rule again with one in the number of runnable rules.
   EXPECT_NEAR(static_cast<double>(right) / guesses, 0.315, 5 * std::sqrt(0.21 / guesses));
   ExpectShare(off, tries, 0.05, "slips of c");
-  ExpectShare(sums_right, sums, 0.98, "sums without a slip");
+  ExpectShare(single_right, single, single_expected / single, "single tries that are right");
+  // Two products and a sum slip with 0.02; the difference is wrong where c (0.05) or the first product slipped.
+  ExpectShare(sums_right, sums, (3 * 0.98 + 0.95 * 0.98) / 4, "sums without a slip");
   ExpectShare(v_right, verdicts, 0.99, "verdicts not flipped");
   EXPECT_NEAR(static_cast<double>(solved) / search, 0.785, 0.03);
   EXPECT_NEAR(static_cast<double>(tries) / search, 1.55, 0.06);

@@ -21,8 +21,8 @@ TryLength PickTry(const ReplyWords& words, size_t at) {
 TryLength CodeTry(const ReplyWords& words, size_t at) {
   const WrittenCodeTry found = ReadCodeTry(words, at);
   const bool whole = found.words == kCodeTryWords;
-  return {found.words,
-          whole && found.first_product_right && found.product_right && found.value_right && found.as_proposed};
+  return {found.words, whole && found.first_product_right && found.difference_right && found.product_right &&
+                           found.value_right && found.as_proposed};
 }
 
 bool IsNumberOrSign(std::string_view word) {

@@ -36,14 +36,19 @@ TEST(Rewrite, WrongAndBrokenTriesGoWithTheirVerdicts) {
 
 TEST(Rewrite, Code) {
   EXPECT_EQ(
-      Rewrite("code 3 > 10 5 > 16",
-              "<think> 试 3 * 2 = 6 * 2 + 4 5 * 2 = 10 + 4 = 15 小 wait 3 * 3 = 9 * 3 + 1 5 * 3 = 15 + 1 = 16 对 so "
-              "</think> <answer> * 3 + 1 </answer><|end|>"),
-      " <think> try 3 * 3 = 9 * 3 + 1 5 * 3 = 15 + 1 = 16 yes so </think> <answer> * 3 + 1 </answer><|end|>");
+      Rewrite(
+          "code 3 > 10 5 > 16",
+          "<think> 试 3 * 2 = 6 10 - 6 = 4 5 * 2 = 10 + 4 = 15 小 wait 3 * 3 = 9 10 - 9 = 1 5 * 3 = 15 + 1 = 16 对 so "
+          "</think> <answer> * 3 + 1 </answer><|end|>"),
+      " <think> try 3 * 3 = 9 10 - 9 = 1 5 * 3 = 15 + 1 = 16 yes so </think> <answer> * 3 + 1 </answer><|end|>");
   EXPECT_EQ(Rewrite("code 3 > 10 5 > 16",
-                    "<think> try 3 * 3 = 9 * 3 + 1 5 * 2 = 10 + 1 = 11 yes so </think> <answer> * 3 + 1 "
+                    "<think> try 3 * 3 = 9 10 - 9 = 1 5 * 2 = 10 + 1 = 11 yes so </think> <answer> * 3 + 1 "
                     "</answer><|end|>"),
             std::nullopt);  // the sums are of another program
+  EXPECT_EQ(Rewrite("code 3 > 10 5 > 16",
+                    "<think> try 3 * 3 = 9 10 - 9 = 2 5 * 3 = 15 + 2 = 17 yes so </think> <answer> * 3 + 2 "
+                    "</answer><|end|>"),
+            std::nullopt);  // a wrong difference
 }
 
 TEST(Rewrite, RefusesWhatItCannotMakeReadable) {
@@ -74,7 +79,7 @@ TEST(Rewrite, CorpusBecomesReadable) {
     ASSERT_TRUE(after.well_formed);
     ASSERT_EQ(after.thinking_words_in_language, after.thinking_words) << *text;
     ASSERT_EQ(after.sums_right, after.sums) << *text;
-    ASSERT_EQ(after.sums, (problem.kind == TaskKind::kPick ? 2 : 3) * after.tries);
+    ASSERT_EQ(after.sums, (problem.kind == TaskKind::kPick ? 2 : 4) * after.tries);
     ASSERT_EQ(after.correct, before.correct);
     ASSERT_EQ(RewriteThinking(problem, *text), text);
     if (before.sums_right == before.sums) {

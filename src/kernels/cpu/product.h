@@ -138,13 +138,12 @@ inline void FmaKernel(const float* left, int64_t left_stride, const Right& b, in
   }
 }
 
-// R rows over all n columns; the last, partial part goes through a buffer.
+// R rows over the n columns from part `part` on; the last, partial part goes through a buffer.
 template <int R, class Right>
 inline void FmaRows(const float* left, int64_t left_stride, const Right& b, int64_t first, int64_t blocks, float* c,
-                    int64_t ldc, int64_t n, bool accumulate, int64_t last_pairs = 16) {
+                    int64_t ldc, int64_t n, bool accumulate, int64_t last_pairs = 16, int64_t part = 0) {
   constexpr int P = PartsFor(R);
   const int64_t parts = n / kPartLanes;
-  int64_t part = 0;
   for (; part + P <= parts; part += P) {
     FmaKernel<R, P>(left, left_stride, b, first, blocks, part, c + part * kPartLanes, ldc, accumulate, last_pairs);
   }
@@ -172,12 +171,106 @@ inline void FmaRows(const float* left, int64_t left_stride, const Right& b, int6
 // As FmaRows<R> for the rows left over, 1 .. R of them.
 template <int R, class Right>
 inline void FmaRowsUpTo(int64_t rows, const float* left, int64_t left_stride, const Right& b, int64_t first,
-                        int64_t blocks, float* c, int64_t ldc, int64_t n, bool accumulate) {
+                        int64_t blocks, float* c, int64_t ldc, int64_t n, bool accumulate, int64_t part = 0) {
   if constexpr (R > 1) {
-    if (rows < R) return FmaRowsUpTo<R - 1>(rows, left, left_stride, b, first, blocks, c, ldc, n, accumulate);
+    if (rows < R) return FmaRowsUpTo<R - 1>(rows, left, left_stride, b, first, blocks, c, ldc, n, accumulate, part);
   }
-  FmaRows<R>(left, left_stride, b, first, blocks, c, ldc, n, accumulate);
+  FmaRows<R>(left, left_stride, b, first, blocks, c, ldc, n, accumulate, 16, part);
 }
+
+#if defined(R1_ISA_avx2)
+// ---- Both sides as floats
+// Sixteen registers do not hold two chains of enough rows and parts beside the unpacking of B. So
+// all even elements of a block go first, then all odd ones, and a panel of B is unpacked once for
+// many rows.
+constexpr int64_t kWideRows = 4;        // rows in flight, times the two parts of a panel
+constexpr int64_t kWideChunkRows = 96;  // rows that share an unpacked panel
+constexpr int64_t kWideMinRows = 12;    // fewer rows do not pay for unpacking
+
+// One chain over 16 pairs: right [16, kPanel] floats, left [R] rows of 16.
+template <int R>
+HWY_INLINE void WideChain(Part (&chain)[R][kParts], const float* left, int64_t left_stride, const float* right) {
+  for (int r = 0; r < R; ++r) {
+    for (int p = 0; p < kParts; ++p) chain[r][p] = PartZero();
+  }
+  for (int64_t pair = 0; pair < 16; ++pair) {
+    Part b[kParts];
+    for (int p = 0; p < kParts; ++p) b[p] = PartLoad(right + pair * kPanel + p * kPartLanes);
+    for (int r = 0; r < R; ++r) {
+      const Part a = PartSet(left[r * left_stride + pair]);
+      for (int p = 0; p < kParts; ++p) chain[r][p] = PartFma(a, b[p], chain[r][p]);
+    }
+  }
+}
+
+// R rows x one panel; right [blocks][even, odd][16, kPanel].
+template <int R>
+inline void WideKernel(const float* left, int64_t left_stride, const float* right, int64_t blocks, float* c,
+                       int64_t ldc, bool accumulate) {
+  for (int64_t block = 0; block < blocks; ++block) {
+    alignas(64) float kept[R][kPanel];
+    Part chain[R][kParts];
+    WideChain<R>(chain, left + block * kBlock, left_stride, right + block * kTileElements);
+    for (int r = 0; r < R; ++r) {
+      for (int p = 0; p < kParts; ++p) PartStore(kept[r] + p * kPartLanes, chain[r][p]);
+    }
+    WideChain<R>(chain, left + block * kBlock + 16, left_stride, right + block * kTileElements + 16 * kPanel);
+    for (int r = 0; r < R; ++r) {
+      for (int p = 0; p < kParts; ++p) {
+        float* out = c + r * ldc + p * kPartLanes;
+        const Part sum = accumulate || block > 0 ? PartLoad(out) : PartZero();
+        PartStore(out, PartAdd(sum, PartAdd(PartLoad(kept[r] + p * kPartLanes), chain[r][p])));
+      }
+    }
+  }
+}
+
+template <int R>
+inline void WideRowsUpTo(int64_t rows, const float* left, int64_t left_stride, const float* right, int64_t blocks,
+                         float* c, int64_t ldc, bool accumulate) {
+  if constexpr (R > 1) {
+    if (rows < R) return WideRowsUpTo<R - 1>(rows, left, left_stride, right, blocks, c, ldc, accumulate);
+  }
+  WideKernel<R>(left, left_stride, right, blocks, c, ldc, accumulate);
+}
+
+template <class Right>
+void WideProduct(const Product<Right>& p) {
+  constexpr int64_t kWideBlocks = 4;                      // reduction blocks at a time
+  constexpr int64_t kStride = kWideBlocks * kBlock + 16;  // rows do not share the sets of a cache
+  alignas(64) float left[kWideChunkRows * kStride];
+  alignas(64) float right[kWideBlocks * kTileElements];
+  const int64_t panels = p.n / kPanel;
+  for (int64_t row = 0; row < p.m; row += kWideChunkRows) {
+    const int64_t rows = p.m - row < kWideChunkRows ? p.m - row : kWideChunkRows;
+    for (int64_t first = 0; first < p.blocks; first += kWideBlocks) {
+      const int64_t blocks = p.blocks - first < kWideBlocks ? p.blocks - first : kWideBlocks;
+      const bool accumulate = p.accumulate || first > 0;
+      float* c = p.c + row * p.ldc;
+      for (int64_t r = 0; r < rows; ++r)
+        WidenLeft(left + r * kStride, p.a + (row + r) * p.lda + first * kBlock, blocks);
+      for (int64_t panel = 0; panel < panels; ++panel) {
+        for (int64_t block = 0; block < blocks; ++block) {
+          const Bf16* tile = p.b(first + block, panel);
+          for (int64_t pair = 0; pair < 16; ++pair) {
+            F16 even, odd;
+            LoadPairs(tile + pair * 32, &even, &odd);
+            Store(right + block * kTileElements + pair * kPanel, even);
+            Store(right + block * kTileElements + (16 + pair) * kPanel, odd);
+          }
+        }
+        for (int64_t r = 0; r < rows; r += kWideRows)
+          WideRowsUpTo<kWideRows>(rows - r, left + r * kStride, kStride, right, blocks, c + r * p.ldc + panel * kPanel,
+                                  p.ldc, accumulate);
+      }
+      if (panels * kPanel == p.n) continue;
+      for (int64_t r = 0; r < rows; r += kMaxRows)
+        FmaRowsUpTo<kMaxRows>(rows - r, left + r * kStride, kStride, p.b, first, blocks, c + r * p.ldc, p.ldc, p.n,
+                              accumulate, panels * (kPanel / kPartLanes));
+    }
+  }
+}
+#endif
 
 template <class Right>
 void FmaProduct(const Product<Right>& p) {
@@ -310,6 +403,8 @@ template <class Right>
 inline void Multiply(const Product<Right>& p) {
 #if defined(R1_ISA_amx)
   if (p.m >= kTileMinRows) return TileProduct(p);
+#elif defined(R1_ISA_avx2)
+  if (p.m >= kWideMinRows) return WideProduct(p);
 #endif
   FmaProduct(p);
 }
