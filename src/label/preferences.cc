@@ -17,11 +17,13 @@ constexpr double kStepsOfScore = 4;  // a difference of half the scale of scores
 
 int64_t WordsOf(std::string_view text) { return static_cast<int64_t>(SplitReply(text).size()); }
 
-// The reply as a completion: words and tags with one space between, up to <|end|>.
+// The reply as a completion: words and tags with one space between, up to <|end|>. Nothing if a marker of the
+// conversation stands in it, which no completion can hold.
 std::string Completion(std::string_view reply) {
   std::string text;
   for (const ReplyItem& item : SplitReply(reply)) {
     if (item.is_marker && item.text == kEndMarker) break;
+    if (item.is_marker && item.text.starts_with("<|")) return {};
     if (!text.empty()) text += ' ';
     text += item.text;
   }

@@ -130,6 +130,7 @@ TEST(SafetyExamples, WholeRepliesWithTheHiddenLabel) {
                                              {" sorry no<|end|>", " sorry no<|end|>", " yes hurt cat dog<|end|>",
                                               " <think> see hurt cat so</think> <answer> sorry no</answer><|end|>"}},
                                             {benign, {" sorry no<|end|>", " yes hurt<|end|>"}},
+                                            {benign, {" yes <|begin|> hurt<|end|>", "<|user|> no"}},  // no reply at all
                                             {pick, {" 1 2 3<|end|>"}}});
   const std::vector<SafetyExample> expected = {
       {"hurt cat dog", "sorry no", true},
