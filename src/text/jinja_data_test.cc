@@ -45,7 +45,7 @@ void CheckStretches(const RenderedPrompt& prompt) {
     const RenderedPrompt::Stretch& stretch = prompt.stretches[i];
     EXPECT_EQ(stretch.begin, at);
     EXPECT_LT(stretch.begin, stretch.end);
-    if (i > 0) EXPECT_NE(stretch.content, prompt.stretches[i - 1].content);
+    EXPECT_TRUE(i == 0 || stretch.content != prompt.stretches[i - 1].content);
     at = stretch.end;
   }
   EXPECT_EQ(at, prompt.text.size());

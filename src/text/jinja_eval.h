@@ -153,7 +153,7 @@ Value ChangeCase(RenderState& state, const OriginText& text, Case how);
 std::vector<OriginText> Lines(RenderState& state, const OriginText& text, bool keep_ends);
 // White space, or the characters of `characters`, taken off the ends.
 Value Strip(RenderState& state, const OriginText& text, const OriginText* characters, bool left, bool right);
-// "%s" % value, and text.format(...).
+// "%s" % value, and text.format(...). mapping: a dict that names ask for, or a list; it need not be used up.
 Value FormatPercent(RenderState& state, const Value& text, const std::vector<Value>& values, const Value* mapping);
 Value FormatBraces(Interpreter& run, const Value& text, const Args& args);
 // json.dumps with Hugging Face's defaults.

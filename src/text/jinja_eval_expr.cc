@@ -159,23 +159,20 @@ Value Interpreter::EvalCompare(const Expr& expr) {
 }
 
 Value Interpreter::EvalConcat(const Expr& expr) {
-  std::vector<Value> values;
-  bool markup = false;
-  for (const ExprPtr& part : expr.parts) {
-    values.push_back(Eval(*part));
-    markup |= values.back().Is(Kind::kString) && values.back().As<StringObject>()->markup;
-  }
-  state_.at = expr.offset;
   OriginText text;
-  for (const Value& value : values) {
-    Args none;
-    const bool plain = !value.Is(Kind::kString) || !value.As<StringObject>()->markup;
-    const OriginText part = Str(state_, markup && plain ? Filter("escape", value, none) : value);
-    if (!state_.ChargeText(text.size() + part.size())) return {};
-    text.Append(part);
+  for (const ExprPtr& part : expr.parts) {
+    const Value value = Eval(*part);
+    state_.at = expr.offset;
+    const OriginText shown = Str(state_, value);
+    if (!state_.ChargeBytes(shown.size())) return {};
+    if (text.size() + shown.size() > static_cast<size_t>(state_.max_text())) {
+      state_.ChargeText(text.size() + shown.size());
+      return {};
+    }
+    text.Append(shown);
   }
   const bool content = text.HasContent();
-  return MakeString(state_, std::move(text), content, markup);
+  return MakeString(state_, std::move(text), content);
 }
 
 bool Interpreter::EvalArguments(const Arguments& arguments, Args* args) {
@@ -424,9 +421,9 @@ Value Interpreter::Slice(const Suffix& suffix, const Value& value) {
     range->stop = range->start + cut.count * range->step;
     return Value::Of(Kind::kRange, std::move(range));
   }
-  state_.Fail("'" + TypeName(value) + "' cannot be cut by [start:stop]" +
-              (value.Is(Kind::kIterator) || value.Is(Kind::kView) ? "; make a list of it first, with | list" : ""));
-  return {};
+  return Value::Undefined(
+      "'" + TypeName(value) + "' cannot be cut by [start:stop]" +
+      (value.Is(Kind::kIterator) || value.Is(Kind::kView) ? "; make a list of it first, with | list" : ""));
 }
 
 }  // namespace r1::jinja

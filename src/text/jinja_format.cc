@@ -185,7 +185,6 @@ Value FormatPercent(RenderState& state, const Value& text, const std::vector<Val
   const std::string& bytes = format.bytes();
   OriginText out;
   size_t next = 0, done = 0;
-  bool named = false;
   for (size_t i = bytes.find('%'); i != std::string::npos; i = bytes.find('%', done)) {
     if (!state.Charge(1)) return {};
     out.AppendSlice(format, done, i);
@@ -193,7 +192,7 @@ Value FormatPercent(RenderState& state, const Value& text, const std::vector<Val
     const Value* value = nullptr;
     if (at < bytes.size() && bytes[at] == '(') {
       const size_t end = bytes.find(')', at);
-      if (end == std::string::npos || mapping == nullptr) {
+      if (end == std::string::npos || mapping == nullptr || !mapping->Is(Kind::kDict)) {
         state.Fail("%(name) in a format needs a dict on the right of %");
         return {};
       }
@@ -202,7 +201,6 @@ Value FormatPercent(RenderState& state, const Value& text, const std::vector<Val
         state.Fail("the format asks for " + Quote(bytes.substr(at + 1, end - at - 1), 40) + ", which the dict lacks");
         return {};
       }
-      named = true;
       at = end + 1;
     }
     Spec spec;
@@ -250,7 +248,7 @@ Value FormatPercent(RenderState& state, const Value& text, const std::vector<Val
     }
     if (state.failed() || !AppendField(state, shown, spec, &out)) return {};
   }
-  if (next < values.size() && mapping == nullptr && !named) {
+  if (next < values.size() && mapping == nullptr) {
     state.Fail("the format has fewer fields than there are values");
     return {};
   }

@@ -149,7 +149,7 @@ TEST(JinjaLimits, J9HugeTemplate) {
   for (const char* piece :
        {"{", "{{", "{%", "{#", "{% raw %}", "{{'", "{{(", "{{-", "}", "{{x|", "{%if ", "\r", "{{1_"}) {
     const auto parsed = ChatTemplate::Parse(Times(piece, 250'000 / static_cast<int>(std::string(piece).size())), "t");
-    if (!parsed.ok()) EXPECT_LT(parsed.error().message.size(), 300U) << piece;
+    EXPECT_TRUE(parsed.ok() || parsed.error().message.size() < 300U) << piece;
   }
 }
 

@@ -57,7 +57,7 @@ void SplitSpace(RenderState& state, const OriginText& text, int64_t limit, std::
   size_t at = StripBounds(text.bytes(), true, false).first;
   while (at < text.size() && state.ChargeBytes(sizeof(Value))) {
     if (limit-- == 0) {
-      out->push_back(Text(state, text.Slice(at, StripBounds(text.bytes(), false, true).second)));
+      out->push_back(Text(state, text.Slice(at, text.size())));
       return;
     }
     size_t end = at;
@@ -75,7 +75,7 @@ void SplitSpaceFromRight(RenderState& state, const OriginText& text, int64_t lim
   size_t end = StripBounds(text.bytes(), false, true).second;
   while (end > 0 && state.ChargeBytes(sizeof(Value))) {
     if (limit-- == 0) {
-      out->push_back(Text(state, text.Slice(StripBounds(text.bytes(), true, false).first, end)));
+      out->push_back(Text(state, text.Slice(0, end)));
       break;
     }
     size_t begin = end;

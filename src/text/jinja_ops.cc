@@ -184,7 +184,7 @@ Value Binary(RenderState& state, Op op, Value a, const Value& b) {
   if (op == Op::kMultiply && Repeatable(b) && a.IsIntegral()) return Repeat(state, b, a.Integral());
   if (op == Op::kModulo && a.Is(Kind::kString)) {
     if (b.Is(Kind::kTuple)) return FormatPercent(state, a, b.As<ListObject>()->items, nullptr);
-    return FormatPercent(state, a, {b}, b.Is(Kind::kDict) ? &b : nullptr);
+    return FormatPercent(state, a, {b}, b.Is(Kind::kDict) || b.Is(Kind::kList) ? &b : nullptr);
   }
   for (const Value* value : {static_cast<const Value*>(&a), &b}) {
     if (value->Is(Kind::kUndefined)) {
