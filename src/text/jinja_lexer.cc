@@ -307,7 +307,10 @@ class Lexer {
         *brackets += op[0];
       } else if (close != std::string_view::npos) {
         if (brackets->empty() || brackets->back() != "([{"[close]) {
-          return Fail(at_, std::string("'") + op[0] + "' without its opening bracket");
+          const std::string found = std::string("'") + op[0] + "'";
+          if (brackets->empty()) return Fail(at_, found + " without its opening bracket");
+          const char wanted = ")]}"[std::string_view("([{").find(brackets->back())];
+          return Fail(at_, std::string("expected '") + wanted + "', found " + found);
         }
         brackets->pop_back();
       }
