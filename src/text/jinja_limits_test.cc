@@ -74,7 +74,7 @@ TEST(JinjaLimits, J4DivisionByZeroAndOverflow) {
     ExpectError(text, "division by zero");
   }
   const std::string least = "(-9223372036854775807 - 1)";
-  for (const std::string& text : {"{{ 9223372036854775807 + 1 }}", "{{ 3037000500 * 3037000500 }}", "{{ 2 ** 64 }}",
+  for (const char* text : {"{{ 9223372036854775807 + 1 }}", "{{ 3037000500 * 3037000500 }}", "{{ 2 ** 64 }}",
                                   "{{ 9223372036854775807 * -2 }}"}) {
     ExpectError(text, "63 bits");
   }
