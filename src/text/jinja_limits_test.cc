@@ -75,7 +75,7 @@ TEST(JinjaLimits, J4DivisionByZeroAndOverflow) {
   }
   const std::string least = "(-9223372036854775807 - 1)";
   for (const char* text : {"{{ 9223372036854775807 + 1 }}", "{{ 3037000500 * 3037000500 }}", "{{ 2 ** 64 }}",
-                                  "{{ 9223372036854775807 * -2 }}"}) {
+                           "{{ 9223372036854775807 * -2 }}"}) {
     ExpectError(text, "63 bits");
   }
   ExpectError("{{ " + least + " // -1 }}", "63 bits");
