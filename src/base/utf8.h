@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace r1 {
@@ -36,6 +38,26 @@ inline size_t FirstInvalidUtf8(std::string_view text) {
     i += static_cast<size_t>(length);
   }
   return i;
+}
+
+// Appends the character, which is a Unicode scalar value.
+inline void AppendUtf8(std::string* text, uint32_t code) {
+  const auto byte = [&](uint32_t b) { *text += static_cast<char>(b); };
+  if (code < 0x80) {
+    byte(code);
+  } else if (code < 0x800) {
+    byte(0xc0 | code >> 6);
+    byte(0x80 | (code & 0x3f));
+  } else if (code < 0x10000) {
+    byte(0xe0 | code >> 12);
+    byte(0x80 | (code >> 6 & 0x3f));
+    byte(0x80 | (code & 0x3f));
+  } else {
+    byte(0xf0 | code >> 18);
+    byte(0x80 | (code >> 12 & 0x3f));
+    byte(0x80 | (code >> 6 & 0x3f));
+    byte(0x80 | (code & 0x3f));
+  }
 }
 
 }  // namespace r1

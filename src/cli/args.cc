@@ -264,7 +264,7 @@ bool IsPathField(const Field& field) {
   const std::string name =
       Underscored(field.name.substr(field.name.rfind('.') == std::string::npos ? 0 : field.name.rfind('.') + 1));
   for (const std::string_view end :
-       {"dir", "path", "file", "folder", "model", "tokenizer", "output", "svg", "resume", "prompts", "data"}) {
+       {"dir", "path", "file", "folder", "model", "tokenizer", "output", "svg", "resume", "prompts", "data", "vars"}) {
     if (name == end) return true;
     if (name.size() > end.size() + 1 &&
         name.compare(name.size() - end.size() - 1, std::string::npos, "_" + std::string(end)) == 0)

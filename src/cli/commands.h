@@ -22,6 +22,7 @@ Command RmCommand();
 Command RunCommand();
 Command SampleCommand();
 Command SftCommand();
+Command TemplateCommand();
 Command VersionCommand();
 
 // In the order of `r1 --help`.

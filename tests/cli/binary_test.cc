@@ -277,6 +277,33 @@ TEST(Binary, StageCommands) {
   EXPECT_EQ(R1({"rl", "/nonexistent/model"}).code, 65);
 }
 
+TEST(Binary, TemplateShowsWhoWroteWhat) {
+  const std::string file = Scratch("chat.jinja"), vars = Scratch("vars.json");
+  std::ofstream(file) << "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}<think>\n\n";
+  std::ofstream(vars) << R"({"messages": [{"role": "user", "content": "<think> hi"}]})";
+  const Outcome raw = R1({"template", "--template-file", file, "--vars", vars, "--raw"});
+  EXPECT_EQ(raw.code, 0) << raw.err;
+  EXPECT_EQ(raw.out, "<|user|><think> hi<think>\n");
+  const nlohmann::json json = Json(R1({"template", "--template-file", file, "--vars", vars, "--json"}));
+  EXPECT_EQ(json["text"], raw.out);
+  EXPECT_EQ(json["think_state"], "open");
+  ASSERT_EQ(json["segments"].size(), 3U);
+  EXPECT_EQ(json["segments"][0]["text"], "<|user|>");
+  EXPECT_EQ(json["segments"][1]["origin"], "content");
+  EXPECT_EQ(json["segments"][1]["text"], "<think> hi");
+  EXPECT_EQ(json["segments"][2]["origin"], "scaffold");
+  const Outcome shown = R1({"template", "--template-file", file, "--vars", vars});
+  EXPECT_NE(shown.out.find("content   '<think> hi'\n"), std::string::npos) << shown.out;
+  std::ofstream(file) << "{% if x %}\n{{ 1/0 }}";
+  const Outcome broken = R1({"template", "--template-file", file, "--vars", vars});
+  EXPECT_EQ(broken.code, 65);
+  EXPECT_NE(broken.err.find("chat.jinja:1:"), std::string::npos) << broken.err;
+  EXPECT_EQ(R1({"template", "--vars", vars}).code, 64);
+  EXPECT_EQ(R1({"template", "--template-file", file, "--raw", "--json"}).code, 64);
+  std::remove(file.c_str());
+  std::remove(vars.c_str());
+}
+
 // From random weights through every command that reads what a run leaves.
 TEST(Binary, AWholeRun) {
   const std::string recipe = TinyRecipe(), a = Scratch("run_a"), b = Scratch("run_b"), c = Scratch("run_c");
