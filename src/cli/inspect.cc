@@ -1,6 +1,5 @@
 // r1 inspect: what a model folder, safetensors file or GGUF file holds. Reads headers and the small files; the weights
-// only with
-// --verify.
+// only with --verify.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -365,8 +364,8 @@ std::string InspectText(const OrderedJson& out) {
   if (out.contains("tensors")) {
     std::vector<std::vector<std::string>> rows;
     for (const OrderedJson& tensor : out["tensors"]) {
-      rows.push_back({tensor["name"].get<std::string>(), tensor["type"].get<std::string>(), tensor["shape"].dump(),
-                      BytesText(tensor["bytes"].get<int64_t>())});
+      rows.push_back({EscapedName(tensor["name"].get<std::string>()), tensor["type"].get<std::string>(),
+                      tensor["shape"].dump(), BytesText(tensor["bytes"].get<int64_t>())});
     }
     text += "\nTensors\n" + ColumnsText(rows, 2);
   }

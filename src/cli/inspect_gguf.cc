@@ -76,10 +76,14 @@ std::string GgufText(const OrderedJson& facts) {
       for (const OrderedJson& element : key["first"]) value += ValueText(element) + " ";
       if (key["count"].get<size_t>() > key["first"].size()) value += "...";
     }
-    const std::string quoted = Quote(key["key"].get<std::string>());  // escaped: the name is the file's
-    rows.push_back({quoted.substr(1, quoted.size() - 2), key["type"].get<std::string>(), value});
+    rows.push_back({EscapedName(key["key"].get<std::string>()), key["type"].get<std::string>(), value});
   }
   return text + "\nKeys\n" + ColumnsText(rows, 2);
+}
+
+std::string EscapedName(const std::string& name) {
+  const std::string quoted = Quote(name, 256);
+  return quoted.substr(1, quoted.size() - 2);
 }
 
 CountShape GgufCountShape(const GgufFile& file) {

@@ -14,6 +14,9 @@ namespace r1::cli {
 nlohmann::ordered_json GgufFacts(const GgufFile& file);
 std::string GgufText(const nlohmann::ordered_json& facts);
 
+// A name from a file as it may be printed: control bytes are written out.
+std::string EscapedName(const std::string& name);
+
 // Layers without those of multi-token prediction, and experts, from the keys; 0 what is absent or of another type.
 CountShape GgufCountShape(const GgufFile& file);
 

@@ -94,7 +94,7 @@ TEST_F(Shards, CacheOfHuggingFace) {  // I2
   const std::string repository = hub / "models--org--name", snapshot = repository + "/snapshots/0123abc",
                     blobs = repository + "/blobs";
   ASSERT_TRUE(MakeDirs(snapshot).ok() && MakeDirs(blobs).ok() && MakeDirs(repository + "/other").ok());
-  for (const std::string name : {std::string(kA), std::string(kB), std::string(kSafetensorsIndexName)}) {
+  for (const std::string& name : std::vector<std::string>{kA, kB, kSafetensorsIndexName}) {
     ASSERT_TRUE(RenamePath(dir_ / name, blobs + "/sum-" + name).ok());
     ASSERT_EQ(symlink(("../../blobs/sum-" + name).c_str(), (snapshot + "/" + name).c_str()), 0);
   }
