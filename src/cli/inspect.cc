@@ -1,21 +1,23 @@
-// r1 inspect: what a model folder or safetensors file holds. Reads headers and the small files; the weights only with
-// --verify.
+// r1 inspect: what a model folder, safetensors file or GGUF file holds. Reads headers and the small files; the weights
+// only with --verify.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "base/files.h"
 #include "base/json.h"
-#include "base/quote.h"
 #include "cli/commands.h"
 #include "cli/inspect_count.h"
+#include "cli/inspect_gguf.h"
 #include "cli/output.h"
 #include "model/config.h"
 #include "store/checkpoint.h"
+#include "store/gguf.h"
 #include "store/safetensors.h"
+#include "store/safetensors_index.h"
 
 namespace r1::cli {
 namespace {
@@ -38,54 +40,30 @@ struct InspectConfig {
 };
 
 struct Weights {
-  std::vector<SafetensorsFile> files;  // keeps the tensors mapped
-  std::vector<StoredTensor> tensors;   // of all files
+  std::unique_ptr<TensorSet> set;  // null: there are none
+  size_t files = 1;
+  const GgufFile* gguf = nullptr;  // the set, if it is one
+  std::vector<std::pair<std::string, std::string>> metadata;
+  std::vector<StoredTensor> tensors() const { return set == nullptr ? std::vector<StoredTensor>{} : set->tensors(); }
 };
 
-Status AddFile(const std::string& path, Weights* weights) {
-  R1_ASSIGN(SafetensorsFile file, SafetensorsFile::Open(path));
-  weights->tensors.insert(weights->tensors.end(), file.tensors().begin(), file.tensors().end());
-  weights->files.push_back(std::move(file));
-  return {};
+Result<Weights> OpenWeights(const std::string& path) {
+  Weights weights;
+  R1_ASSIGN(weights.set, OpenTensors(path));
+  weights.gguf = dynamic_cast<const GgufFile*>(weights.set.get());
+  if (const auto* one = dynamic_cast<const SafetensorsFile*>(weights.set.get())) weights.metadata = one->metadata();
+  if (const auto* many = dynamic_cast<const ShardedSafetensors*>(weights.set.get())) {
+    weights.files = many->shards().size();
+    if (!many->shards().empty()) weights.metadata = many->shards()[0].metadata();
+  }
+  return Result<Weights>(std::move(weights));
 }
 
-// The shards an index names; names that lead out of the folder are refused.
-Status AddShards(const std::string& folder, const std::string& index_path, Weights* weights) {
-  R1_ASSIGN(const Json index, ReadJsonFile(index_path, kMaxTextBytes));
-  const auto map = index.find("weight_map");
-  if (map == index.end() || !map->is_object())
-    return Error{ErrorCode::kBadInput, fmt::format("{}: no object 'weight_map'", index_path)};
-  std::map<std::string, std::string> file_of;
-  std::set<std::string> shards;
-  for (const auto& [tensor, shard] : map->items()) {
-    if (!shard.is_string())
-      return Error{ErrorCode::kBadInput, fmt::format("{}: the file of {} is not a text", index_path, Quote(tensor))};
-    const std::string name = shard.get<std::string>();
-    if (name.empty() || name[0] == '.' || name.find_first_of(std::string("/\\\0", 3)) != std::string::npos) {
-      return Error{ErrorCode::kBadInput, fmt::format("{}: {} is not a plain file name", index_path, Quote(name))};
-    }
-    file_of[tensor] = name;
-    shards.insert(name);
-  }
-  for (const std::string& shard : shards) {
-    const size_t before = weights->tensors.size();
-    R1_TRY(AddFile(JoinPath(folder, shard), weights));
-    for (size_t i = before; i < weights->tensors.size(); ++i) {
-      const std::string& name = weights->tensors[i].name;
-      const auto entry = file_of.find(name);
-      if (entry == file_of.end() || entry->second != shard) {
-        return Error{ErrorCode::kBadInput,
-                     fmt::format("{}: holds tensor {} which the index {}", JoinPath(folder, shard), Quote(name),
-                                 entry == file_of.end() ? "does not name" : "places in " + entry->second)};
-      }
-      file_of.erase(entry);
-    }
-  }
-  if (!file_of.empty()) {
-    return Error{ErrorCode::kBadInput, fmt::format("{}: tensor {} is not in {}", index_path,
-                                                   Quote(file_of.begin()->first), file_of.begin()->second)};
-  }
-  return {};
+bool HoldsWeights(const std::string& folder) {
+  if (Exists(JoinPath(folder, "model.safetensors")) || Exists(JoinPath(folder, kSafetensorsIndexName))) return true;
+  const auto names = ListDir(folder);
+  return names.ok() &&
+         std::any_of(names->begin(), names->end(), [](const auto& name) { return name.ends_with(".gguf"); });
 }
 
 // A folder that holds no model itself may hold checkpoints: say where.
@@ -147,7 +125,8 @@ OrderedJson Architecture(const Json& config, const std::string& path) {
   return out;
 }
 
-CountShape ShapeOf(const Json& config) {
+CountShape ShapeOf(const Json& config, const GgufFile* gguf) {
+  if (gguf != nullptr) return GgufCountShape(*gguf);
   CountShape shape;
   shape.layers = IntegerOr(config, "num_hidden_layers", 0);
   shape.routed_experts = std::max<int64_t>(0, IntegerOr(config, "n_routed_experts", 0));
@@ -208,12 +187,15 @@ Result<OrderedJson> Verify(const std::string& path, const Weights& weights) {
   if (IsDir(path) && Exists(JoinPath(path, "manifest.json"))) {
     R1_TRY(VerifyCheckpoint(path));
     out["manifest"] = "every file has the size and SHA-256 of the manifest";
+  } else if (IsDir(path) && Exists(JoinPath(path, kSumsName))) {
+    R1_ASSIGN(const int64_t files, VerifySums(path));
+    out["manifest"] = fmt::format("{} file(s) have the SHA-256 of {}", files, kSumsName);
   } else {
     out["manifest"] = "none: the files cannot be compared with what was written";
   }
   int64_t non_finite = 0;
-  for (const StoredTensor& tensor : weights.tensors) non_finite += CountNonFinite(tensor);
-  for (const SafetensorsFile& file : weights.files) R1_TRY(file.CheckIntact());
+  for (const StoredTensor& tensor : weights.tensors()) non_finite += CountNonFinite(tensor);
+  if (weights.set != nullptr) R1_TRY(weights.set->CheckIntact());
   out["non_finite"] = non_finite;
   return out;
 }
@@ -224,37 +206,31 @@ Result<OrderedJson> Inspect(const InspectConfig& options, const std::string& pat
   out["path"] = path;
   Json config = Json::object();
   if (!Exists(path)) return Error{ErrorCode::kBadInput, fmt::format("{}: no such file or folder", path)};
-  if (!IsDir(path)) {
-    R1_TRY(AddFile(path, &weights));
-  } else {
-    const std::string single = JoinPath(path, "model.safetensors"),
-                      index = JoinPath(path, "model.safetensors.index.json");
+  if (IsDir(path)) {
     const std::string config_path = JoinPath(path, "config.json");
-    if (!Exists(config_path) && !Exists(single) && !Exists(index)) return NotAModel(path);
+    if (!Exists(config_path) && !HoldsWeights(path)) return NotAModel(path);
     if (Exists(config_path)) {
       R1_ASSIGN(config, ReadJsonFile(config_path, kMaxTextBytes));
       if (!config.is_object()) return Error{ErrorCode::kBadInput, fmt::format("{}: not a JSON object", config_path)};
       out["architecture"] = Architecture(config, config_path);
     }
-    if (Exists(index)) {
-      R1_TRY(AddShards(path, index, &weights));
-    } else if (Exists(single)) {
-      R1_TRY(AddFile(single, &weights));
-    }
   }
-  if (!weights.files.empty()) {
-    const ParameterCounts counts = CountParameters(weights.tensors, ShapeOf(config));
+  if (!IsDir(path) || HoldsWeights(path)) {
+    R1_ASSIGN(weights, OpenWeights(path));
+  }
+  const std::vector<StoredTensor> tensors = weights.tensors();
+  if (weights.gguf != nullptr) out["gguf"] = GgufFacts(*weights.gguf);
+  if (weights.set != nullptr) {
+    const ParameterCounts counts = CountParameters(tensors, ShapeOf(config, weights.gguf));
     out["parameters"] = {{"total", counts.total},
                          {"active_per_token", counts.active},
                          {"in_routed_experts", counts.routed},
                          {"multi_token_prediction", counts.mtp}};
     int64_t bytes = 0;
-    for (const StoredTensor& tensor : weights.tensors) bytes += tensor.bytes;
-    out["weights"] = {{"files", weights.files.size()},
-                      {"tensors", counts.tensors},
-                      {"bytes", bytes},
-                      {"by_type", MemoryByType(weights.tensors)}};
-    for (const auto& [key, value] : weights.files[0].metadata()) out["weights"]["metadata"][key] = value;
+    for (const StoredTensor& tensor : tensors) bytes += tensor.bytes;
+    out["weights"] = {
+        {"files", weights.files}, {"tensors", counts.tensors}, {"bytes", bytes}, {"by_type", MemoryByType(tensors)}};
+    for (const auto& [key, value] : weights.metadata) out["weights"]["metadata"][key] = value;
   }
   if (IsDir(path)) {
     const std::string tokenizer = JoinPath(path, "tokenizer.json"), state = JoinPath(path, "trainer_state.json"),
@@ -266,11 +242,10 @@ Result<OrderedJson> Inspect(const InspectConfig& options, const std::string& pat
       R1_ASSIGN(out["training_state"], TrainingFacts(state));
     }
     if (Exists(optimizer)) {
-      Weights moments;
-      R1_TRY(AddFile(optimizer, &moments));
+      R1_ASSIGN(const SafetensorsFile moments, SafetensorsFile::Open(optimizer));
       int64_t bytes = 0;
-      for (const StoredTensor& tensor : moments.tensors) bytes += tensor.bytes;
-      out["optimizer"] = {{"tensors", moments.tensors.size()}, {"bytes", bytes}};
+      for (const StoredTensor& tensor : moments.tensors()) bytes += tensor.bytes;
+      out["optimizer"] = {{"tensors", moments.tensors().size()}, {"bytes", bytes}};
     }
   }
   if (options.verify) {
@@ -278,7 +253,7 @@ Result<OrderedJson> Inspect(const InspectConfig& options, const std::string& pat
   }
   if (options.tensors) {
     out["tensors"] = OrderedJson::array();
-    for (const StoredTensor& tensor : weights.tensors) {
+    for (const StoredTensor& tensor : tensors) {
       out["tensors"].push_back({{"name", tensor.name},
                                 {"type", StoredTypeName(tensor.type)},
                                 {"shape", tensor.shape},
@@ -353,6 +328,7 @@ std::string WeightsText(const OrderedJson& out) {
 std::string InspectText(const OrderedJson& out) {
   std::string text = out["path"].get<std::string>() + "\n\n";
   if (out.contains("architecture")) text += ArchitectureText(out["architecture"]);
+  if (out.contains("gguf")) text += GgufText(out["gguf"]);
   if (out.contains("weights")) text += WeightsText(out);
   if (out.contains("tokenizer")) {
     const OrderedJson& t = out["tokenizer"];
@@ -388,8 +364,8 @@ std::string InspectText(const OrderedJson& out) {
   if (out.contains("tensors")) {
     std::vector<std::vector<std::string>> rows;
     for (const OrderedJson& tensor : out["tensors"]) {
-      rows.push_back({tensor["name"].get<std::string>(), tensor["type"].get<std::string>(), tensor["shape"].dump(),
-                      BytesText(tensor["bytes"].get<int64_t>())});
+      rows.push_back({EscapedName(tensor["name"].get<std::string>()), tensor["type"].get<std::string>(),
+                      tensor["shape"].dump(), BytesText(tensor["bytes"].get<int64_t>())});
     }
     text += "\nTensors\n" + ColumnsText(rows, 2);
   }
@@ -416,14 +392,14 @@ Command InspectCommand() {
   command.description =
       "Prints the architecture, the parameters (all, and those one token uses), memory by number type, the tokenizer "
       "and the training "
-      "state of a checkpoint or Hugging Face folder, or the tensors of one safetensors file. The weights themselves "
-      "are read only "
-      "with --verify.";
+      "state of a checkpoint or Hugging Face folder (in one weight file or in shards), or what one safetensors or GGUF "
+      "file holds: for GGUF also version, alignment and keys. The weights themselves are read only with --verify.";
   command.examples = {
       {"r1 inspect runs/zero/rl/checkpoint-150", "a checkpoint of a run"},
       {"r1 inspect runs/zero/rl/checkpoint-150 --verify", "also prove that every byte is as it was written"},
-      {"r1 inspect model.safetensors --tensors --json", "one file, for a script"}};
-  command.positionals = {{"PATH", "a checkpoint, a Hugging Face model folder, or a .safetensors file"}};
+      {"r1 inspect model.safetensors --tensors --json", "one file, for a script"},
+      {"r1 inspect model.gguf", "the keys of a GGUF file, and its memory by number type"}};
+  command.positionals = {{"PATH", "a checkpoint, a Hugging Face model folder, or a .safetensors or .gguf file"}};
   command.reports = true;
   Bind(command, Run);
   return command;

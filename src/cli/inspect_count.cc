@@ -6,15 +6,15 @@
 namespace r1::cli {
 
 int64_t LayerOf(const std::string& name) {
-  constexpr std::string_view kPrefix = "model.layers.";
-  if (name.rfind(kPrefix, 0) != 0) return -1;
-  int64_t layer = -1;
-  const char* begin = name.data() + kPrefix.size();
-  const auto parsed = std::from_chars(begin, name.data() + name.size(), layer);
-  return parsed.ec == std::errc() && parsed.ptr != begin && parsed.ptr != name.data() + name.size() &&
-                 *parsed.ptr == '.'
-             ? layer
-             : -1;
+  for (const std::string_view prefix : {std::string_view("model.layers."), std::string_view("blk.")}) {
+    if (!name.starts_with(prefix)) continue;
+    int64_t layer = -1;
+    const char* begin = name.data() + prefix.size();
+    const char* end = name.data() + name.size();
+    const auto parsed = std::from_chars(begin, end, layer);
+    if (parsed.ec == std::errc() && parsed.ptr != begin && parsed.ptr != end && *parsed.ptr == '.') return layer;
+  }
+  return -1;
 }
 
 ParameterCounts CountParameters(const std::vector<StoredTensor>& tensors, const CountShape& shape) {
@@ -29,7 +29,8 @@ ParameterCounts CountParameters(const std::vector<StoredTensor>& tensors, const 
       continue;
     }
     counts.total += elements;
-    if (tensor.name.find(".mlp.experts.") != std::string::npos) counts.routed += elements;
+    if (tensor.name.find(".mlp.experts.") != std::string::npos || tensor.name.find("_exps.") != std::string::npos)
+      counts.routed += elements;
   }
   counts.active = counts.total;
   if (shape.routed_experts > 0)

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "store/safetensors.h"
+#include "store/tensors.h"
 
 namespace r1::cli {
 
@@ -31,7 +31,7 @@ struct CountShape {
 
 ParameterCounts CountParameters(const std::vector<StoredTensor>& tensors, const CountShape& shape);
 
-// The layer of "model.layers.17.mlp…"; -1 if the name has none.
+// The layer of "model.layers.17.mlp…" or "blk.17.ffn…" (GGUF); -1 if the name has none.
 int64_t LayerOf(const std::string& name);
 
 }  // namespace r1::cli

@@ -3,11 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <charconv>
 #include <cstring>
 #include <limits>
-#include <numeric>
 #include <optional>
 #include <set>
 
@@ -18,68 +16,11 @@
 namespace r1 {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "the format is little-endian");
-
-struct TypeInfo {
-  StoredType type;
-  std::string_view name;
-  int64_t bytes;
-};
-constexpr TypeInfo kTypes[] = {
-    {StoredType::kBool, "BOOL", 1},      {StoredType::kU8, "U8", 1},          {StoredType::kI8, "I8", 1},
-    {StoredType::kF8E4M3, "F8_E4M3", 1}, {StoredType::kF8E5M2, "F8_E5M2", 1}, {StoredType::kF8E8M0, "F8_E8M0", 1},
-    {StoredType::kI16, "I16", 2},        {StoredType::kU16, "U16", 2},        {StoredType::kF16, "F16", 2},
-    {StoredType::kBF16, "BF16", 2},      {StoredType::kI32, "I32", 4},        {StoredType::kU32, "U32", 4},
-    {StoredType::kF32, "F32", 4},        {StoredType::kI64, "I64", 8},        {StoredType::kU64, "U64", 8},
-    {StoredType::kF64, "F64", 8}};
-
 constexpr size_t kMaxRank = 8;
 constexpr int kMaxDepth = 4;  // {"name": {"shape": [ ... ]}} is 3 deep
 constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
 
-const TypeInfo& InfoOf(StoredType type) {
-  for (const TypeInfo& info : kTypes) {
-    if (info.type == type) return info;
-  }
-  R1_CHECK(false, "unknown StoredType");
-  return kTypes[0];
-}
-
-std::string ShapeText(const std::vector<int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
-
-// Bytes of shape x type; nothing if any product without its zeros overflows, so that later strides cannot overflow
-// either.
-std::optional<int64_t> ByteCount(const std::vector<int64_t>& shape, int64_t element_bytes) {
-  int64_t product = element_bytes;
-  bool zero = false;
-  for (const int64_t dim : shape) {
-    if (dim == 0) {
-      zero = true;
-    } else if (product > kMax / dim) {
-      return std::nullopt;
-    } else {
-      product *= dim;
-    }
-  }
-  return zero ? 0 : product;
-}
-
 using Token = JsonScanner::Token;
-
-}  // namespace
-
-std::string_view StoredTypeName(StoredType type) { return InfoOf(type).name; }
-int64_t StoredTypeBytes(StoredType type) { return InfoOf(type).bytes; }
-
-struct SafetensorsFile::State {
-  std::optional<MappedFile> mapped;
-  std::string path;
-  std::vector<StoredTensor> tensors;
-  std::vector<uint32_t> by_name;  // indices of tensors
-  std::vector<std::pair<std::string, std::string>> metadata;
-};
-
-namespace {
 
 // Reads the header token by token; every error names file and byte offset.
 class HeaderReader {
@@ -164,11 +105,10 @@ class HeaderReader {
 
   Status ReadType(StoredTensor* tensor) {
     if (scanner_.Next() != Token::kString) return Unexpected(Named(*tensor, "dtype must be a string"));
-    for (const TypeInfo& info : kTypes) {
-      if (info.name == scanner_.value()) {
-        tensor->type = info.type;
-        return {};
-      }
+    const std::optional<StoredType> type = StoredTypeOfName(scanner_.value());
+    if (type && StoredTypeBlock(*type) == 1) {
+      tensor->type = *type;
+      return {};
     }
     return Fail(Named(*tensor, fmt::format("dtype {} is not supported", Quote(scanner_.value()))));
   }
@@ -200,7 +140,7 @@ class HeaderReader {
       return Fail(Named(*tensor, fmt::format("data_offsets [{}, {}] are not inside the {} bytes of data", offsets[0],
                                              offsets[1], size)));
     }
-    const std::optional<int64_t> bytes = ByteCount(tensor->shape, StoredTypeBytes(tensor->type));
+    const std::optional<int64_t> bytes = StoredBytes(tensor->type, tensor->shape);
     if (!bytes) return Fail(Named(*tensor, fmt::format("shape {} is too large", ShapeText(tensor->shape))));
     if (*bytes != offsets[1] - offsets[0]) {
       return Fail(Named(*tensor, fmt::format("{} of shape {} has {} bytes, but data_offsets [{}, {}] have {}",
@@ -250,17 +190,12 @@ Status CheckCover(const std::vector<StoredTensor>& tensors, std::string_view dat
 
 }  // namespace
 
-SafetensorsFile::SafetensorsFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
-SafetensorsFile::SafetensorsFile(SafetensorsFile&&) noexcept = default;
-SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&&) noexcept = default;
-SafetensorsFile::~SafetensorsFile() = default;
-
 Result<SafetensorsFile> SafetensorsFile::Open(const std::string& path, int64_t max_header_bytes) {
   R1_ASSIGN(MappedFile mapped, MappedFile::Open(path));
   Result<SafetensorsFile> parsed = Parse(mapped.bytes(), path, max_header_bytes);
   if (Status intact = mapped.CheckIntact(); !intact.ok()) return intact.error();
   if (!parsed.ok()) return parsed;
-  parsed.value().state_->mapped.emplace(std::move(mapped));
+  parsed.value().mapped_.emplace(std::move(mapped));
   return parsed;
 }
 
@@ -280,80 +215,16 @@ Result<SafetensorsFile> SafetensorsFile::Parse(std::string_view file, std::strin
     return fail(fmt::format("the header is said to have {} bytes, but the file has {}", header_bytes, file.size()));
   }
   const std::string_view header = file.substr(8, header_bytes), data = file.substr(8 + header_bytes);
-  auto state = std::make_unique<State>();
-  state->path = std::string(where);
-  R1_TRY(HeaderReader(header, data, where).Read(&state->tensors, &state->metadata));
-  std::vector<StoredTensor>& tensors = state->tensors;
-  SortByData(&tensors);
-  state->by_name.resize(tensors.size());
-  std::iota(state->by_name.begin(), state->by_name.end(), 0u);
-  std::sort(state->by_name.begin(), state->by_name.end(),
-            [&](uint32_t a, uint32_t b) { return tensors[a].name < tensors[b].name; });
-  for (size_t i = 1; i < tensors.size(); ++i) {
-    const std::string& name = tensors[state->by_name[i]].name;
-    if (name == tensors[state->by_name[i - 1]].name) return fail(fmt::format("duplicate tensor {}", Quote(name)));
-  }
-  R1_TRY(CheckCover(tensors, data,
-                    where));  // after the names, so that a name given twice on one range is called what it is
-  return SafetensorsFile(std::move(state));
+  SafetensorsFile out;
+  out.path_ = std::string(where);
+  R1_TRY(HeaderReader(header, data, where).Read(&out.tensors_, &out.metadata_));
+  SortByData(&out.tensors_);
+  R1_TRY(out.IndexNames());
+  // After the names, so that a name given twice on one range is called what it is.
+  R1_TRY(CheckCover(out.tensors_, data, where));
+  return Result<SafetensorsFile>(std::move(out));
 }
 
-const std::vector<StoredTensor>& SafetensorsFile::tensors() const { return state_->tensors; }
-const std::vector<std::pair<std::string, std::string>>& SafetensorsFile::metadata() const { return state_->metadata; }
-const std::string& SafetensorsFile::path() const { return state_->path; }
-
-const StoredTensor* SafetensorsFile::Find(std::string_view name) const {
-  const auto& tensors = state_->tensors;
-  const auto at =
-      std::lower_bound(state_->by_name.begin(), state_->by_name.end(), name,
-                       [&](uint32_t index, std::string_view wanted) { return tensors[index].name < wanted; });
-  return at != state_->by_name.end() && tensors[*at].name == name ? &tensors[*at] : nullptr;
-}
-
-Result<const StoredTensor*> SafetensorsFile::Get(std::string_view name, StoredType type,
-                                                 const std::vector<int64_t>& shape) const {
-  const StoredTensor* tensor = Find(name);
-  if (tensor == nullptr)
-    return Error{ErrorCode::kBadInput, fmt::format("{}: there is no tensor {}", state_->path, Quote(name))};
-  if (tensor->type != type || tensor->shape != shape) {
-    return Error{ErrorCode::kBadInput, fmt::format("{}: tensor {} is {} {}, but {} {} is wanted", state_->path,
-                                                   Quote(name), StoredTypeName(tensor->type), ShapeText(tensor->shape),
-                                                   StoredTypeName(type), ShapeText(shape))};
-  }
-  return tensor;
-}
-
-Status SafetensorsFile::CheckIntact() const { return state_->mapped ? state_->mapped->CheckIntact() : Status{}; }
-
-int64_t CountNonFinite(const StoredTensor& tensor) {
-  // An element is NaN or infinite if all bits of its exponent are set; E4M3 has no infinity, E8M0 is one exponent.
-  const auto count = [&]<class Word>(Word mask, Word wanted) {
-    int64_t found = 0;
-    for (int64_t at = 0; at < tensor.bytes; at += static_cast<int64_t>(sizeof(Word))) {
-      Word word;
-      std::memcpy(&word, tensor.data + at, sizeof(Word));
-      found += (word & mask) == wanted;
-    }
-    return found;
-  };
-  switch (tensor.type) {
-    case StoredType::kF8E4M3:
-      return count(uint8_t{0x7f}, uint8_t{0x7f});
-    case StoredType::kF8E5M2:
-      return count(uint8_t{0x7c}, uint8_t{0x7c});
-    case StoredType::kF8E8M0:
-      return count(uint8_t{0xff}, uint8_t{0xff});
-    case StoredType::kF16:
-      return count(uint16_t{0x7c00}, uint16_t{0x7c00});
-    case StoredType::kBF16:
-      return count(uint16_t{0x7f80}, uint16_t{0x7f80});
-    case StoredType::kF32:
-      return count(uint32_t{0x7f800000}, uint32_t{0x7f800000});
-    case StoredType::kF64:
-      return count(uint64_t{0x7ff0000000000000}, uint64_t{0x7ff0000000000000});
-    default:
-      return 0;
-  }
-}
+Status SafetensorsFile::CheckIntact() const { return mapped_ ? mapped_->CheckIntact() : Status{}; }
 
 }  // namespace r1

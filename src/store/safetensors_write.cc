@@ -2,15 +2,13 @@
 #include <fmt/format.h>
 
 #include <cstring>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "base/files.h"
 #include "base/json.h"
-#include "base/kill_point.h"
 #include "base/quote.h"
 #include "store/safetensors.h"
+#include "store/tensor_writer.h"
 
 namespace r1 {
 namespace {
@@ -18,13 +16,10 @@ namespace {
 using Metadata = std::vector<std::pair<std::string, std::string>>;
 
 int64_t BytesOf(const TensorToStore& tensor) {
-  int64_t bytes = StoredTypeBytes(tensor.type);
-  for (const int64_t dim : tensor.shape) {
-    R1_CHECK(dim >= 0 && (dim == 0 || bytes <= std::numeric_limits<int64_t>::max() / dim),
-             "WriteSafetensors: bad shape of " + tensor.name);
-    bytes *= dim;
-  }
-  return bytes;
+  const std::optional<int64_t> bytes = StoredBytes(tensor.type, tensor.shape);
+  R1_CHECK(bytes.has_value() && StoredTypeBlock(tensor.type) == 1,
+           "WriteSafetensors: bad shape or type of " + tensor.name);
+  return *bytes;
 }
 
 std::string JsonText(const std::string& text) { return ToLineText(nlohmann::json(text)); }
@@ -67,24 +62,11 @@ int64_t SafetensorsFileBytes(const std::vector<TensorToStore>& tensors, const Me
   return static_cast<int64_t>(header.size()) + data_bytes;
 }
 
-Status WriteSafetensors(const std::string& path, const std::vector<TensorToStore>& tensors, const Metadata& metadata) {
+Status WriteSafetensors(const std::string& path, const std::vector<TensorToStore>& tensors, const Metadata& metadata,
+                        const TensorSource& source) {
   int64_t data_bytes = 0;
   const std::string header = Header(tensors, metadata, &data_bytes);
-  const std::string temporary = path + ".tmp";
-  {
-    R1_ASSIGN(FileWriter writer, FileWriter::Create(temporary, static_cast<int64_t>(header.size()) + data_bytes));
-    R1_TRY(writer.Write(header));
-    for (const TensorToStore& tensor : tensors) {
-      R1_TRY(writer.Write({static_cast<const char*>(tensor.data), static_cast<size_t>(BytesOf(tensor))}));
-    }
-    R1_TRY(writer.Finish());
-  }
-  if (Status renamed = RenamePath(temporary, path); !renamed.ok()) {
-    (void)RemoveFile(temporary);
-    return renamed;
-  }
-  KillPoint("safetensors.after_rename");
-  return SyncDir(ParentOf(path));
+  return WriteTensorFile(path, header, tensors, source, 1, data_bytes, "safetensors.after_rename");
 }
 
 }  // namespace r1

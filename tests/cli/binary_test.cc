@@ -14,6 +14,8 @@
 
 #include "base/files.h"
 #include "cli/commands.h"
+#include "store/gguf.h"
+#include "store/safetensors_index.h"
 
 namespace r1::cli {
 namespace {
@@ -381,6 +383,44 @@ TEST(Binary, InspectExplainsFolders) {
   const Outcome outside = R1({"inspect", folder});
   EXPECT_EQ(outside.code, 65);
   EXPECT_NE(outside.err.find("is not a plain file name"), std::string::npos) << outside.err;
+  ASSERT_TRUE(RemoveTree(folder).ok());
+}
+
+TEST(Binary, InspectGgufAndShards) {
+  const std::string folder = Scratch("weights"), file = folder + "/m.gguf";
+  ASSERT_TRUE(MakeDirs(folder).ok());
+  const std::vector<float> values(64, 1);
+  const std::string blocks(68, 'q');
+  GgufMetadata keys;
+  keys.AddString("general.architecture", "llama");
+  ASSERT_TRUE(WriteGguf(file, keys,
+                        {{"w", StoredType::kF32, {2, 3}, values.data()}, {"q", StoredType::kQ8_0, {64}, blocks.data()}})
+                  .ok());
+  for (const std::string& path : {file, folder}) {
+    const nlohmann::json found = Json(R1({"inspect", path, "--tensors", "--verify", "--json"}));
+    EXPECT_EQ(found["gguf"]["version"], 3);
+    EXPECT_EQ(found["weights"]["bytes"], 24 + 68);
+    EXPECT_EQ(found["weights"]["by_type"][1],
+              nlohmann::json::parse(R"({"type": "Q8_0", "tensors": 1, "elements": 64, "bytes": 68})"));
+    EXPECT_EQ(found["tensors"][0],
+              nlohmann::json::parse(R"({"name": "w", "type": "F32", "shape": [2, 3], "bytes": 24})"));
+    EXPECT_EQ(found["verified"]["non_finite"], 0);
+  }
+  const std::string text = R1({"inspect", file, "--tensors"}).out;
+  for (const char* part : {"GGUF\n  version    3\n", "general.architecture  string  'llama'", "Q8_0  1        64"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << " is not in\n" << text;
+  ASSERT_TRUE(RemoveFile(file).ok());
+  const std::vector<TensorToStore> tensors{{"a", StoredType::kF32, {4}, values.data()},
+                                           {"b", StoredType::kF16, {4}, values.data()}};
+  ASSERT_TRUE(WriteShardedSafetensors(folder, tensors, {{"format", "pt"}}, 16).ok());
+  const nlohmann::json found = Json(R1({"inspect", folder, "--tensors", "--json"}));
+  EXPECT_EQ(found["weights"]["files"], 2);
+  EXPECT_EQ(found["weights"]["metadata"]["format"], "pt");
+  EXPECT_EQ(found["tensors"][1]["name"], "b");
+  ASSERT_TRUE(RemoveFile(folder + "/model-00002-of-00002.safetensors").ok());
+  const Outcome missing = R1({"inspect", folder});
+  EXPECT_EQ(missing.code, 65);
+  EXPECT_NE(missing.err.find("file 'model-00002-of-00002.safetensors' of the index is missing"), std::string::npos);
   ASSERT_TRUE(RemoveTree(folder).ok());
 }
 
