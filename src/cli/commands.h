@@ -22,6 +22,7 @@ Command RmCommand();
 Command RunCommand();
 Command SampleCommand();
 Command SftCommand();
+Command TokenizeCommand();
 Command VersionCommand();
 
 // In the order of `r1 --help`.

@@ -4,7 +4,7 @@ namespace r1::cli {
 
 std::vector<Command> AllCommands() {
   return {RunCommand(),     PretrainCommand(), SftCommand(),   RlCommand(),        RmCommand(),      SampleCommand(),
-          DistillCommand(), GenerateCommand(), EvalCommand(),  ReportCommand(),    InspectCommand(), DiffRunsCommand(),
+          DistillCommand(), GenerateCommand(), EvalCommand(),  ReportCommand(),    InspectCommand(), TokenizeCommand(), DiffRunsCommand(),
           DoctorCommand(),  VersionCommand(),  BenchCommand(), CompletionCommand()};
 }
 
