@@ -25,6 +25,12 @@ void Require(bool condition) {
 // What content decodes to.
 std::string NormalForm(const r1::Tokenizer& tokenizer, std::string_view text) {
   std::string buffer;
+  std::string replaced;  // bytes without a token
+  for (const char c : text) {
+    const bool known = tokenizer.IdOf(std::string_view(&c, 1)) >= 0;
+    replaced += known ? std::string(1, c) : "\xEF\xBF\xBD";
+  }
+  text = replaced;
   switch (tokenizer.parts().normalizer) {
     case r1::Normalizer::kNone:
       break;

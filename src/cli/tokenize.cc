@@ -74,7 +74,8 @@ Result<int> Decode(const Tokenizer& tokenizer, const TokenizeConfig& config, boo
 }
 
 Result<int> Run(const TokenizeConfig& config, const Invocation& invocation) {
-  const size_t texts = invocation.positionals.size() - 1 + (config.file.empty() ? 0 : 1) + (config.decode.empty() ? 0 : 1);
+  const size_t texts =
+      invocation.positionals.size() - 1 + (config.file.empty() ? 0 : 1) + (config.decode.empty() ? 0 : 1);
   if (texts != 1) return Error{ErrorCode::kUsage, "give one of TEXT, --file and --decode"};
   if (config.content && config.around) {
     return Error{ErrorCode::kUsage, "--content and --around exclude each other: content stands inside a template"};
@@ -97,7 +98,8 @@ Result<int> Run(const TokenizeConfig& config, const Invocation& invocation) {
     return 0;
   }
   for (const int32_t id : ids) {
-    Print(fmt::format("{:>7}  {}{}\n", id, Quote(tokenizer.TextOf(id)), tokenizer.AddedOf(id) != nullptr ? "  added" : ""));
+    Print(fmt::format("{:>7}  {}{}\n", id, Quote(tokenizer.TextOf(id)),
+                      tokenizer.AddedOf(id) != nullptr ? "  added" : ""));
   }
   return 0;
 }

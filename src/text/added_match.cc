@@ -10,10 +10,9 @@ AddedMatcher::AddedMatcher(const std::vector<std::string>& texts) {
   std::iota(order.begin(), order.end(), 0);
   const auto text = [&](int32_t i) -> const std::string& { return texts[static_cast<size_t>(i)]; };
   std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
-    return std::lexicographical_compare(text(a).rbegin(), text(a).rend(), text(b).rbegin(), text(b).rend(),
-                                        [](char x, char y) {
-                                          return static_cast<unsigned char>(x) < static_cast<unsigned char>(y);
-                                        });
+    return std::lexicographical_compare(
+        text(a).rbegin(), text(a).rend(), text(b).rbegin(), text(b).rend(),
+        [](char x, char y) { return static_cast<unsigned char>(x) < static_cast<unsigned char>(y); });
   });
   for (const std::string& t : texts) lengths_.push_back(static_cast<uint32_t>(t.size()));
   // A node is a range of `order` whose reversed texts share their first `depth` bytes.

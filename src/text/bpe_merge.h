@@ -61,7 +61,8 @@ class BpeMerger {
 
   // A run of units is given one by one; what is certain is appended to `out` at once.
   void Push(int32_t unit, Scratch& scratch, std::vector<int32_t>& out) const {
-    if (scratch.units.size() >= kShort && (!Allowed(scratch.units.back(), unit) || scratch.units.size() >= kMostUnits)) {
+    if (scratch.units.size() >= kShort &&
+        (!Allowed(scratch.units.back(), unit) || scratch.units.size() >= kMostUnits)) {
       Flush(scratch, out);
     }
     scratch.units.push_back(unit);

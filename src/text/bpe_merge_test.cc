@@ -36,7 +36,8 @@ World RandomWorld(uint64_t seed, bool ties) {
     if (joined.size() > 12 || w.rules.contains({left, right})) continue;
     auto id = static_cast<int32_t>(std::find(w.tokens.begin(), w.tokens.end(), joined) - w.tokens.begin());
     if (id == static_cast<int32_t>(w.tokens.size())) w.tokens.push_back(joined);
-    w.rules[{left, right}] = {static_cast<int32_t>(ties ? rng.Below(6) : 40 * rng.Below(1000) + static_cast<uint64_t>(tries)), id};
+    w.rules[{left, right}] = {
+        static_cast<int32_t>(ties ? rng.Below(6) : 40 * rng.Below(1000) + static_cast<uint64_t>(tries)), id};
   }
   Ids lengths;
   for (const std::string& token : w.tokens) lengths.push_back(static_cast<int32_t>(token.size()));

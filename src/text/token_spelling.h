@@ -13,7 +13,7 @@ std::string SpellBytes(std::string_view bytes);
 // False if some character is not in the table.
 bool ReadSpelledBytes(std::string_view text, std::string* bytes);
 
-std::string SpellCharacters(std::string_view text);       // " a" -> U+2581 a
+std::string SpellCharacters(std::string_view text);        // " a" -> U+2581 a
 std::string ReadSpelledCharacters(std::string_view text);  // and back
 std::string SpellByteToken(int byte);                      // "<0x0A>"
 int ReadByteToken(std::string_view text);                  // 0..255, or -1: only capital digits, as SpellByteToken

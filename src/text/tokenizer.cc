@@ -10,9 +10,9 @@ namespace {
 
 constexpr size_t kMaxTokens = 2'000'000;
 constexpr size_t kMaxMerges = 2'000'000;
-constexpr size_t kMaxAddedBytes = 1024;                  // of one added token
-constexpr size_t kMaxAllAddedBytes = size_t{8} << 20;    // of all: bounds the memory of the search for them
-constexpr size_t kMaxTokenBytes = size_t{1} << 20;       // of one other token: an id's length stays far below 2^31
+constexpr size_t kMaxAddedBytes = 1024;                 // of one added token
+constexpr size_t kMaxAllAddedBytes = size_t{8} << 20;   // of all: bounds the memory of the search for them
+constexpr size_t kMaxTokenBytes = size_t{1} << 20;      // of one other token: an id's length stays far below 2^31
 constexpr std::string_view kLowerBar = "\xE2\x96\x81";  // U+2581, SentencePiece's space
 
 Error Bad(std::string_view where, const std::string& what) {
@@ -41,6 +41,9 @@ size_t SkipSpace(std::string_view text, size_t at) {
   }
   return at;
 }
+
+// Never part of valid UTF-8; DeepSeek-LLM, for one, has no plain token for them.
+bool NeverInUtf8(size_t byte) { return byte == 0xC0 || byte == 0xC1 || byte >= 0xF5; }
 
 bool StandsAlone(std::string_view text, size_t begin, size_t end) {
   return !(begin > 0 && IsWordCharacter(Utf8Before(text, 0, begin).code)) &&
@@ -144,7 +147,7 @@ Status Tokenizer::AddPlain(std::string_view where) {
     if (!characters && token.size() == 1) byte_id_[static_cast<unsigned char>(token[0])] = id;
   }
   for (size_t byte = 0; byte < byte_id_.size(); ++byte) {
-    if (byte_id_[byte] < 0) {
+    if (byte_id_[byte] < 0 && !NeverInUtf8(byte)) {
       return Bad(where, "no token for byte " + std::to_string(byte) + ": not a byte-level vocabulary");
     }
   }
@@ -229,9 +232,8 @@ void Tokenizer::MakeFinders() {
   // AddedMatcher wants different texts.
   std::vector<size_t> order(normalized.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return normalized[a] != normalized[b] ? normalized[a] < normalized[b] : a > b;
-  });
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return normalized[a] != normalized[b] ? normalized[a] < normalized[b] : a > b; });
   std::vector<std::string> texts;
   std::vector<int32_t> which;
   for (const size_t i : order) {
@@ -271,7 +273,13 @@ void Tokenizer::EncodeWord(std::string_view word, BpeMerger::Scratch& scratch, s
       out.push_back(id);
       return;
     }
-    for (const char c : word) merger_.Push(byte_id_[static_cast<unsigned char>(c)], scratch, out);
+    for (const char c : word) {
+      const int32_t unit = byte_id_[static_cast<unsigned char>(c)];
+      if (unit >= 0) merger_.Push(unit, scratch, out);
+      for (const unsigned char replacement : {0xEF, 0xBF, 0xBD}) {
+        if (unit < 0) merger_.Push(byte_id_[replacement], scratch, out);
+      }
+    }
   } else {
     for (size_t at = 0; at < word.size();) {
       const Utf8Character c = Utf8At(word, at);

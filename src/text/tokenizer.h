@@ -4,8 +4,9 @@
 //   (bpe_merge.h) -> ids
 // Two alphabets. Bytes: every byte has a token. Characters (SentencePiece's form in Llama 2): a character without a
 // token becomes its bytes' tokens <0xNN>. So any string, valid UTF-8 or not, is encoded, and content decodes to its
-// normalized form. Exceptions: white space that an added token with lstrip or rstrip swallows, and, in the second
-// alphabet, U+2581, which is a space there.
+// normalized form. Exceptions: white space that an added token with lstrip or rstrip swallows; in the second alphabet,
+// U+2581, which is a space there; the 13 bytes that valid UTF-8 never has, where a vocabulary has no token for them
+// (they become U+FFFD).
 // Work is O(n log n) for n bytes of any text; no recursion. All const functions may be called from several threads.
 // The loader accepts the forms in tokenizer_json.cc and refuses every other one by name.
 #pragma once
@@ -47,7 +48,7 @@ enum class Normalizer {
 
 // What a tokenizer is made of; Tokenizer::FromParts checks it.
 struct TokenizerParts {
-  std::vector<std::string> tokens;  // raw bytes by id: " try", "\n"; for an added token its content
+  std::vector<std::string> tokens;                  // raw bytes by id: " try", "\n"; for an added token its content
   std::vector<std::pair<int32_t, int32_t>> merges;  // ids
   std::vector<int32_t> merge_ranks;                 // of each merge; empty: its place in the list
   std::vector<AddedToken> added;

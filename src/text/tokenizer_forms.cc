@@ -12,7 +12,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::array kSplitPatterns = {WordPattern::kR1,     WordPattern::kGpt2,       WordPattern::kLlama3,
+constexpr std::array kSplitPatterns = {WordPattern::kR1,    WordPattern::kGpt2,       WordPattern::kLlama3,
                                        WordPattern::kQwen2, WordPattern::kDeepSeekV3, WordPattern::kDeepSeekLlm};
 
 // The expressions of Split steps; empty for GPT-2, whose expression is in ByteLevel.
@@ -47,10 +47,8 @@ std::string PlainNewlines(std::string text) {
 }
 
 Json SplitForm(const std::string& pattern) {
-  return {{"type", "Split"},
-          {"pattern", {{"Regex", PlainNewlines(pattern)}}},
-          {"behavior", "Isolated"},
-          {"invert", false}};
+  return {
+      {"type", "Split"}, {"pattern", {{"Regex", PlainNewlines(pattern)}}}, {"behavior", "Isolated"}, {"invert", false}};
 }
 
 Json ByteLevelForm(bool use_regex) {
@@ -190,7 +188,8 @@ class Reader {
     return Unknown("post_processor", found, "known are null, ByteLevel, TemplateProcessing and a Sequence of them");
   }
 
-  // {"single": [{"SpecialToken": {"id": NAME}} or {"Sequence": {"id": "A"}}, ...], "special_tokens": {NAME: {"ids": [..]}}}
+  // {"single": [{"SpecialToken": {"id": NAME}} or {"Sequence": {"id": "A"}}, ...], "special_tokens": {NAME: {"ids":
+  // [..]}}}
   Status Template(const Json& step) {
     const auto single = step.find("single");
     const auto special = step.find("special_tokens");
@@ -252,7 +251,8 @@ std::string PreTokenizerText(const TokenizerParts& parts) {
     text += "      {\"type\": \"Split\", \"pattern\": {\"Regex\": " + JsonText(split) +
             "}, \"behavior\": \"Isolated\", \"invert\": false},\n";
   }
-  if (parts.pattern == WordPattern::kDeepSeekLlm) text += "      {\"type\": \"Digits\", \"individual_digits\": true},\n";
+  if (parts.pattern == WordPattern::kDeepSeekLlm)
+    text += "      {\"type\": \"Digits\", \"individual_digits\": true},\n";
   text +=
       "      {\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, \"use_regex\": false}\n";
   return text + "    ]\n  }";

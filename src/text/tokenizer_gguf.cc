@@ -92,8 +92,8 @@ class Reader {
   }
 
   Status ByteLevel() {
-    const auto* const known = std::find_if(kPreNames.begin(), kPreNames.end(),
-                                           [&](const PreName& entry) { return entry.name == v_.pre; });
+    const auto* const known =
+        std::find_if(kPreNames.begin(), kPreNames.end(), [&](const PreName& entry) { return entry.name == v_.pre; });
     if (known == kPreNames.end()) {
       std::string names;
       for (const PreName& entry : kPreNames) names += (names.empty() ? "" : ", ") + std::string(entry.name);
@@ -134,7 +134,8 @@ class Reader {
         const std::string spelled = k == 0 ? text.substr(0, space) : text.substr(space + 1);
         side[k] = ReadSpelledBytes(spelled, &bytes) ? plain.Find(parts_.tokens, bytes) : -1;
         if (side[k] < 0) {
-          return Bad("merge " + std::to_string(i + 1) + " joins " + Quote(spelled) + ", which is not in the vocabulary");
+          return Bad("merge " + std::to_string(i + 1) + " joins " + Quote(spelled) +
+                     ", which is not in the vocabulary");
         }
       }
       parts_.merges.emplace_back(side[0], side[1]);

@@ -2,11 +2,11 @@
 //   model "gpt2": byte-level; merges as "a b"; pre names the pre-tokenizer: gpt-2, llama-bpe (llama3, llama-v3), qwen2
 //     (deepseek-r1-qwen), deepseek-v3, deepseek-llm. qwen2 gets the normalization form C of its tokenizer.json, which
 //     llama.cpp leaves out.
-//   model "llama": SentencePiece; there are no merges: any two neighbours whose joint text is a token may be joined, the
+//   model "llama": SentencePiece; there are no merges: any two neighbours whose joint text is a token may be joined,
+//   the
 //     best score first, the leftmost among equals.
-// Token types: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte. 2, 3 and 4 become added tokens (4 is not
-// special); 5 is normal and never made, having no merges.
-// Everything else is an error that names it.
+// Token types: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte. 2, 3 and 4 become added tokens (4 is
+// not special); 5 is normal and never made, having no merges. Everything else is an error that names it.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// tokenizer.json: reading, with every form that is not known refused by name, and writing. Model BPE without dropout and
-// affixes, merges as "a b" or ["a", "b"], spelled as token_spelling.h says; the other parts: tokenizer_forms.h. A file
-// of the early form without model.type is a BPE's if it has merges.
+// tokenizer.json: reading, with every form that is not known refused by name, and writing. Model BPE without dropout
+// and affixes, merges as "a b" or ["a", "b"], spelled as token_spelling.h says; the other parts: tokenizer_forms.h. A
+// file of the early form without model.type is a BPE's if it has merges.
 
 #include <algorithm>
 #include <array>

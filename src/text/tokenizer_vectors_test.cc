@@ -99,7 +99,7 @@ void Check(const Tokenizer& t, const std::string& title, const std::vector<Vecto
       want = ReadSpelledCharacters(v.text);
     }
     const bool tidied = v.decoded.find("!!to") != std::string::npos && v.text.find(" !!to") != std::string::npos;
-    if (!v.decoded.empty() && !tidied) want = v.decoded;
+    if (!v.decoded.empty()) want = tidied ? (around && characters ? "<s> " : "") + v.text : v.decoded;
     std::string got = t.Decode(v.ids);
     bool right = got == want;
     EXPECT_EQ(got, want) << title << " " << v.name;
@@ -114,10 +114,10 @@ void Check(const Tokenizer& t, const std::string& title, const std::vector<Vecto
   std::cout << "  " << title << ": " << encoded << " of " << vectors.size() << " encoded, " << decoded << " decoded\n";
 }
 
-#define NEED(...)                                                                                             \
-  for (const char* needed : {__VA_ARGS__}) {                                                                  \
-    if (!std::filesystem::exists(Data(needed)))                                                               \
-      GTEST_SKIP() << "missing: " << Data(needed) << " (R1_DATA says where data is)";                         \
+#define NEED(...)                                                                     \
+  for (const char* needed : {__VA_ARGS__}) {                                          \
+    if (!std::filesystem::exists(Data(needed)))                                       \
+      GTEST_SKIP() << "missing: " << Data(needed) << " (R1_DATA says where data is)"; \
   }
 
 Tokenizer Open(const Json& file, const std::string& name) {
@@ -138,8 +138,7 @@ Json Published(const std::vector<std::string>& splits, const Json& normalizer, c
                const Json& merges, bool ignore_merges) {
   Json steps = Json::array();
   for (const std::string& split : splits) {
-    steps.push_back(
-        {{"type", "Split"}, {"pattern", {{"Regex", split}}}, {"behavior", "Isolated"}, {"invert", false}});
+    steps.push_back({{"type", "Split"}, {"pattern", {{"Regex", split}}}, {"behavior", "Isolated"}, {"invert", false}});
   }
   steps.push_back(ByteLevel(false));
   Json file;
@@ -149,11 +148,16 @@ Json Published(const std::vector<std::string>& splits, const Json& normalizer, c
   file["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", steps}};
   file["post_processor"] = ByteLevel(false);
   file["decoder"] = ByteLevel(false);
-  file["model"] = {{"type", "BPE"},         {"dropout", nullptr},
-                   {"unk_token", nullptr},  {"continuing_subword_prefix", ""},
-                   {"fuse_unk", false},     {"byte_fallback", false},
-                   {"vocab", vocab},        {"merges", merges},
-                   {"end_of_word_suffix", ""}, {"ignore_merges", ignore_merges}};
+  file["model"] = {{"type", "BPE"},
+                   {"dropout", nullptr},
+                   {"unk_token", nullptr},
+                   {"continuing_subword_prefix", ""},
+                   {"fuse_unk", false},
+                   {"byte_fallback", false},
+                   {"vocab", vocab},
+                   {"merges", merges},
+                   {"end_of_word_suffix", ""},
+                   {"ignore_merges", ignore_merges}};
   return file;
 }
 
@@ -186,7 +190,8 @@ std::string FromBase64(const std::string& text) {
 }
 
 // Lines "BASE64 ID": every way to cut a token into two tokens is a merge, in the order of the product's id.
-void FromRanks(const std::vector<std::string>& lines, const std::set<std::string>& not_tokens, Json* vocab, Json* merges) {
+void FromRanks(const std::vector<std::string>& lines, const std::set<std::string>& not_tokens, Json* vocab,
+               Json* merges) {
   std::map<std::string, int> id_of;
   std::map<int, std::string> by_id;
   for (const std::string& line : lines) {
@@ -241,7 +246,11 @@ TEST(TokenizerVectors, Qwen) {
     EXPECT_EQ(t.IdOf("<think>"), name == "qwen3" ? 151667 : -1);
     Check(t, name + ", llama.cpp", LlamaCppVectors("qwen2"), false);
     Check(t, name + ", cases", JsonVectors("cases.jsonl", "qwen2.5"), false);
-    Check(t, name + ", bulk", JsonVectors("bulk_qwen2.5.jsonl", ""), false);
+    std::vector<Vector> bulk = JsonVectors("bulk_qwen2.5.jsonl", "");
+    if (name == "qwen3") {  // recorded with Qwen2.5, which has no such token
+      EXPECT_EQ(std::erase_if(bulk, [](const Vector& v) { return v.text.find("<think>") != std::string::npos; }), 1u);
+    }
+    Check(t, name + ", bulk", bulk, false);
   }
 }
 
@@ -255,10 +264,13 @@ TEST(TokenizerVectors, Llama2) {
 TEST(TokenizerVectors, DeepSeekV3) {
   NEED("deepseek-v3/deepseek_v3.tiktoken.gz", "deepseek-v3/added_tokens.json", "vectors/bulk_deepseek_v3.jsonl")
   const std::string plain = testing::TempDir() + "/deepseek_v3.tiktoken";
-  ASSERT_EQ(std::system(("gzip -dc '" + Data("deepseek-v3/deepseek_v3.tiktoken.gz").string() + "' > '" + plain + "'").c_str()), 0);
+  ASSERT_EQ(std::system(
+                ("gzip -dc '" + Data("deepseek-v3/deepseek_v3.tiktoken.gz").string() + "' > '" + plain + "'").c_str()),
+            0);
   Json added = Json::array();
   std::set<std::string> contents;
-  for (Json token : Json::parse(ReadAll(Data("deepseek-v3/added_tokens.json")))["v3"]) {
+  const Json lists = Json::parse(ReadAll(Data("deepseek-v3/added_tokens.json")));
+  for (Json token : lists["v3"]) {
     token.erase("source");
     token["normalized"] = false;
     contents.insert(token["content"].get<std::string>());

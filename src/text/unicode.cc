@@ -90,9 +90,7 @@ class Sequence {
 };
 
 // True if nothing before this character can change it or be changed by it.
-bool BeginsSequence(const Utf8Character& c) {
-  return c.code < 0x300 || unorm2_hasBoundaryBefore(&Nfc(), c.code) != 0;
-}
+bool BeginsSequence(const Utf8Character& c) { return c.code < 0x300 || unorm2_hasBoundaryBefore(&Nfc(), c.code) != 0; }
 
 }  // namespace
 

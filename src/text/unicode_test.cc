@@ -28,7 +28,8 @@ TEST(Unicode, Classes) {
 }
 
 TEST(Unicode, WordCharacters) {
-  for (const int32_t c : {int32_t{'a'}, int32_t{'_'}, int32_t{'7'}, 0x301, 0x4E2D, 0x200D}) EXPECT_TRUE(IsWordCharacter(c)) << c;
+  for (const int32_t c : {int32_t{'a'}, int32_t{'_'}, int32_t{'7'}, 0x301, 0x4E2D, 0x200D})
+    EXPECT_TRUE(IsWordCharacter(c)) << c;
   for (const int32_t c : {int32_t{' '}, int32_t{'-'}, -1, 0x1F600}) EXPECT_FALSE(IsWordCharacter(c)) << c;
 }
 
@@ -42,13 +43,16 @@ TEST(Unicode, Backwards) {
 TEST(Unicode, NormalizationFormC) {
   EXPECT_EQ(Nfc("a\u0301 e\u0301"), "á é");
   EXPECT_EQ(Nfc("\u1100\u1161\u11a8"), "각");
-  EXPECT_EQ(Nfc("q\u0307\u0323"), "q\u0323\u0307");                  // ordered by class
-  EXPECT_EQ(Nfc("d\u0307\u0323"), "\u1e0d\u0307");                   // and composed after that
-  EXPECT_EQ(Nfc("a\u0305\u0301"), "a\u0305\u0301");                  // blocked by a mark of the same class
-  EXPECT_EQ(Nfc("\u2126\u212b"), "\u03a9\u00c5");                    // single characters with another form
-  EXPECT_EQ(Nfc("\u0958"), "\u0915\u093c");                          // excluded from composition
-  EXPECT_EQ(Nfc("\u0344"), "\u0308\u0301");                          // a mark that is two
-  EXPECT_EQ(Nfc("\xFF" "a\u0301\xC3"), "\xFF" "á\xC3");              // other bytes stay
+  EXPECT_EQ(Nfc("q\u0307\u0323"), "q\u0323\u0307");  // ordered by class
+  EXPECT_EQ(Nfc("d\u0307\u0323"), "\u1e0d\u0307");   // and composed after that
+  EXPECT_EQ(Nfc("a\u0305\u0301"), "a\u0305\u0301");  // blocked by a mark of the same class
+  EXPECT_EQ(Nfc("\u2126\u212b"), "\u03a9\u00c5");    // single characters with another form
+  EXPECT_EQ(Nfc("\u0958"), "\u0915\u093c");          // excluded from composition
+  EXPECT_EQ(Nfc("\u0344"), "\u0308\u0301");          // a mark that is two
+  EXPECT_EQ(Nfc("\xFF"
+                "a\u0301\xC3"),
+            "\xFF"
+            "á\xC3");  // other bytes stay
   EXPECT_EQ(Nfc("\u0301"), "\u0301");
   const std::string plain = "plain text, 中文 und äöü \xF0\x9F\x98\x80";
   std::string buffer;
@@ -56,8 +60,9 @@ TEST(Unicode, NormalizationFormC) {
 }
 
 TEST(Unicode, NormalFormIsAFixedPointWhateverTheText) {
-  const std::string alphabet[] = {"a", "q", "\u0301", "\u0323", "\u0307", "\u0345", "\u1100", "\u1161", "\u11a8", "각", "\u0915",
-                                  "\u093c", "\u0958", "\xCC", "中", "\u09c7", "\u09be", "\u0344", " "};
+  const std::string alphabet[] = {"a",      "q",      "\u0301", "\u0323", "\u0307", "\u0345", "\u1100",
+                                  "\u1161", "\u11a8", "각",     "\u0915", "\u093c", "\u0958", "\xCC",
+                                  "中",     "\u09c7", "\u09be", "\u0344", " "};
   size_t changed = 0;
   for (uint64_t round = 0; round < 5000; ++round) {
     Rng rng(5, Stream::kTest, round);

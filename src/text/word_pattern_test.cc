@@ -73,7 +73,9 @@ Set Not(Set set, const std::string& also = "") {
   };
 }
 Set One(const std::string& characters) {
-  return [characters](int32_t c) { return c > 0 && c < 128 && characters.find(static_cast<char>(c)) != std::string::npos; };
+  return [characters](int32_t c) {
+    return c > 0 && c < 128 && characters.find(static_cast<char>(c)) != std::string::npos;
+  };
 }
 Set Range(int32_t first, int32_t last) {
   return [=](int32_t c) { return c >= first && c <= last; };
@@ -127,19 +129,18 @@ std::vector<Expression> DeepSeekV3() {
 
 // The letters of this alphabet that have case are those of the pattern's list.
 std::vector<Expression> DeepSeekLlm() {
-  const Set letter = [](int32_t c) { return (ClassOf(c) & kLetter) != 0 && (c < 0x250 || (c >= 0xFF21 && c <= 0xFF5A)); };
+  const Set letter = [](int32_t c) {
+    return (ClassOf(c) & kLetter) != 0 && (c < 0x250 || (c >= 0xFF21 && c <= 0xFF5A));
+  };
   const Set sign = [](int32_t c) {
     return (c >= 0x21 && c <= 0x2F) || (c >= 0x3A && c <= 0x7E) || (c >= 0xFF01 && c <= 0xFF0F) ||
            (c >= 0xFF1A && c <= 0xFF5E) || (c >= 0x2018 && c <= 0x201F) || (c >= 0x3000 && c <= 0x3002);
   };
   const Set east = [](int32_t c) { return (c >= 0x800 && c <= 0x9FA5) || (c >= 0xAC00 && c <= 0xD7FF); };
   const Item space = {Class(kSpace), 0, 1};
-  return {{{{{One("\r\n"), 1, 1}}}},
-          {{{space, {letter, 1, kMany}}}},
-          {{{space, {sign, 1, kMany}}}},
-          {{{{Class(kSpace), 1, kMany}}, false, true}},
-          {{{{east, 1, kMany}}}},
-          {{{{Class(kNumber), 1, 1}}}}};
+  return {{{{{One("\r\n"), 1, 1}}}},     {{{space, {letter, 1, kMany}}}},
+          {{{space, {sign, 1, kMany}}}}, {{{{Class(kSpace), 1, kMany}}, false, true}},
+          {{{{east, 1, kMany}}}},        {{{{Class(kNumber), 1, 1}}}}};
 }
 
 struct Case {
@@ -152,12 +153,12 @@ class WordPatterns : public testing::TestWithParam<Case> {};
 
 TEST_P(WordPatterns, AgreeWithTheExpressionOnRandomText) {
   const std::vector<std::pair<std::string, int32_t>> alphabet = {
-      {" ", ' '},          {" ", ' '},       {"\n", '\n'},      {"\r", '\r'},       {"\t", '\t'},         {"'", '\''},
-      {"'", '\''},         {"s", 's'},       {"L", 'L'},        {"l", 'l'},         {"e", 'e'},           {"v", 'v'},
-      {"é", 0xE9},         {"\u017f", 0x17F}, {"中", 0x4E2D},    {"の", 0x306E},     {"・", 0x30FB},       {"\u3000", 0x3000},
-      {"\u00A0", 0xA0},    {"😀", 0x1F600},  {"7", '7'},        {"0", '0'},         {"\u0663", 0x663},    {"½", 0xBD},
-      {"\u0301", 0x301},   {"!", '!'},       {"_", '_'},        {"$", '$'},         {"。", 0x3002},       {"…", 0x2026},
-      {"\u2028", 0x2028},  {"\x01", 1},      {"\xFF", -1},      {"\u0378", 0x378},  {"Ａ", 0xFF21},       {"한", 0xD55C}};
+      {" ", ' '},         {" ", ' '},        {"\n", '\n'},   {"\r", '\r'},      {"\t", '\t'},      {"'", '\''},
+      {"'", '\''},        {"s", 's'},        {"L", 'L'},     {"l", 'l'},        {"e", 'e'},        {"v", 'v'},
+      {"é", 0xE9},        {"\u017f", 0x17F}, {"中", 0x4E2D}, {"の", 0x306E},    {"・", 0x30FB},    {"\u3000", 0x3000},
+      {"\u00A0", 0xA0},   {"😀", 0x1F600},    {"7", '7'},     {"0", '0'},        {"\u0663", 0x663}, {"½", 0xBD},
+      {"\u0301", 0x301},  {"!", '!'},        {"_", '_'},     {"$", '$'},        {"。", 0x3002},    {"…", 0x2026},
+      {"\u2028", 0x2028}, {"\x01", 1},       {"\xFF", -1},   {"\u0378", 0x378}, {"Ａ", 0xFF21},    {"한", 0xD55C}};
   const std::vector<Expression> expressions = GetParam().expressions();
   size_t words = 0;
   for (uint64_t round = 0; round < 20'000; ++round) {
@@ -196,7 +197,8 @@ TEST_P(WordPatterns, AgreeWithTheExpressionOnRandomText) {
 }
 
 TEST_P(WordPatterns, ReadEveryCharacterABoundedNumberOfTimes) {
-  for (const std::string unit : {"a", " ", "\n", "\u0301", "7", " \n", "\n ", "a ", "!", " !", "中", "\xFF", "\x01", "'", "' "}) {
+  for (const std::string unit :
+       {"a", " ", "\n", "\u0301", "7", " \n", "\n ", "a ", "!", " !", "中", "\xFF", "\x01", "'", "' "}) {
     std::string text;
     constexpr int kUnits = 20'000;
     for (int i = 0; i < kUnits; ++i) text += unit;

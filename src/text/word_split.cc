@@ -204,7 +204,9 @@ WordSplitter::Span WordSplitter::Find(Step step, size_t from, size_t end) {
       return {end, end};
     case Step::kOneNewline:
     case Step::kOneNumber: {
-      const auto found = [&](const Character& c) { return step == Step::kOneNumber ? is_number(c) : IsNewline(c.code); };
+      const auto found = [&](const Character& c) {
+        return step == Step::kOneNumber ? is_number(c) : IsNewline(c.code);
+      };
       for (size_t at = from; at < end;) {
         const Character c = Read(at, end);
         if (found(c)) return {at, c.end};

@@ -50,7 +50,8 @@ inline constexpr std::array<std::string_view, 5> kDeepSeekLlmPatterns = {
     "\u2ceb-\u2cee\u2cf2\u2cf3\ua640-\ua66d\ua680-\ua69b\ua722-\ua76f\ua771-\ua787\ua78b-\ua78e\uab70-\uabbf"
     "\ufb00-\ufb06\ufb13-\ufb17\uff21-\uff3a\uff41-\uff5a\U00010400-\U0001044f\U000104b0-\U000104d3"
     "\U000104d8-\U000104fb\U00010c80-\U00010cb2\U00010cc0-\U00010cf2\U000118a0-\U000118df"
-    "\U0001e900-\U0001e943"    "]+",
+    "\U0001e900-\U0001e943"
+    "]+",
     "\\s?[!-/:-~\uff01-\uff0f\uff1a-\uff5e\u2018-\u201f\u3000-\u3002]+", "\\s+$",
     "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+"};
 
@@ -85,7 +86,7 @@ class WordSplitter {
     size_t begin;
     size_t end;
   };
-  struct Level {         // what is left of the piece that a step works on, and its next match there
+  struct Level {  // what is left of the piece that a step works on, and its next match there
     size_t at = 0;
     size_t end = 0;
     Span match = {0, 0};  // not known if match.end <= at
