@@ -4,6 +4,7 @@
 
 #include "base/quote.h"
 #include "base/utf8.h"
+#include "text/token_spelling.h"
 
 namespace r1 {
 namespace {
@@ -13,7 +14,6 @@ constexpr size_t kMaxMerges = 2'000'000;
 constexpr size_t kMaxAddedBytes = 1024;                 // of one added token
 constexpr size_t kMaxAllAddedBytes = size_t{8} << 20;   // of all: bounds the memory of the search for them
 constexpr size_t kMaxTokenBytes = size_t{1} << 20;      // of one other token: an id's length stays far below 2^31
-constexpr std::string_view kLowerBar = "\xE2\x96\x81";  // U+2581, SentencePiece's space
 
 Error Bad(std::string_view where, const std::string& what) {
   return {ErrorCode::kBadInput, std::string(where) + ": " + what};
@@ -251,18 +251,11 @@ std::string_view Tokenizer::Normalize(std::string_view text, std::string* buffer
       break;
     case Normalizer::kNfc:
       return ToNfc(text, buffer);
-    case Normalizer::kSpaceBefore: {
+    case Normalizer::kSpaceBefore:
       if (text.empty()) break;
-      *buffer = " ";
-      size_t at = 0;
-      for (size_t bar = text.find(kLowerBar); bar != std::string_view::npos; bar = text.find(kLowerBar, at)) {
-        buffer->append(text.substr(at, bar - at));
-        *buffer += ' ';
-        at = bar + kLowerBar.size();
-      }
-      buffer->append(text.substr(at));
+      *buffer = ReadSpelledCharacters(text);
+      buffer->insert(buffer->begin(), ' ');
       return *buffer;
-    }
   }
   return text;
 }
