@@ -3,7 +3,7 @@
 # Does nothing where everything is there; uses sudo only when not root.
 set -eu
 
-packages="g++ make cmake ninja-build nlohmann-json3-dev libtomlplusplus-dev libfmt-dev libhwy-dev libssl-dev libcurl4-openssl-dev"
+packages="g++ make cmake ninja-build nlohmann-json3-dev libtomlplusplus-dev libfmt-dev libhwy-dev libssl-dev libcurl4-openssl-dev libicu-dev"
 case "${1:-build}" in
   build) ;;
   test) packages="$packages libgtest-dev pkgconf zsh fish" ;;

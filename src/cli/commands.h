@@ -23,6 +23,7 @@ Command RunCommand();
 Command SampleCommand();
 Command SftCommand();
 Command TemplateCommand();
+Command TokenizeCommand();
 Command VersionCommand();
 
 // In the order of `r1 --help`.

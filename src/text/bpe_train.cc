@@ -139,22 +139,21 @@ TokenizerParts BytesOnly(std::vector<AddedToken> added) {
 
 }  // namespace
 
-void CountWords(std::string_view text, WordCounts* counts) {
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = NextWordEnd(text, begin);
-    const std::string_view word = text.substr(begin, end - begin);
+void CountWords(std::string_view text, WordCounts* counts, WordPattern pattern) {
+  WordSplitter words(pattern, text);
+  for (std::string_view word; words.Next(&word);) {
     if (const auto found = counts->find(word); found != counts->end()) {
       ++found->second;
     } else {
       counts->emplace(word, 1);
     }
-    begin = end;
   }
 }
 
 Result<Tokenizer> TrainBpe(const WordCounts& words, std::vector<AddedToken> added, const BpeTrainOptions& options) {
   const auto first_byte = static_cast<int32_t>(added.size());
   TokenizerParts parts = BytesOnly(std::move(added));
+  parts.pattern = options.pattern;
   if (options.max_vocab < static_cast<int32_t>(parts.tokens.size())) {
     return Error{ErrorCode::kRefused, "a byte-level vocabulary needs at least " + std::to_string(parts.tokens.size()) +
                                           " tokens (256 bytes and the added tokens), " +
@@ -169,7 +168,7 @@ Result<Tokenizer> TrainBpe(const std::vector<std::string>& texts, std::vector<Ad
   WordCounts counts;
   for (const std::string& text : texts) {
     bytes.ForEachSegment(text, [&](std::string_view stretch, int32_t id) {
-      if (id < 0) CountWords(stretch, &counts);
+      if (id < 0) CountWords(stretch, &counts, options.pattern);
     });
   }
   return TrainBpe(counts, std::move(added), options);

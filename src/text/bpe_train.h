@@ -19,13 +19,14 @@ namespace r1 {
 using WordCounts = std::map<std::string, int64_t, std::less<>>;
 
 struct BpeTrainOptions {
-  int32_t max_vocab = 4096;        // added tokens, bytes and merges together
-  int64_t min_count = 2;           // a pair seen less often is not joined
-  bool greater_pair_wins = false;  // the other tie rule, for comparison with trainers that have it
+  int32_t max_vocab = 4096;                // added tokens, bytes and merges together
+  int64_t min_count = 2;                   // a pair seen less often is not joined
+  bool greater_pair_wins = false;          // the other tie rule, for comparison with trainers that have it
+  WordPattern pattern = WordPattern::kR1;  // of the tokenizer, and of the words in texts
 };
 
 // Adds the words of `text` (word_split.h) to `counts`.
-void CountWords(std::string_view text, WordCounts* counts);
+void CountWords(std::string_view text, WordCounts* counts, WordPattern pattern = WordPattern::kR1);
 
 // The ids of `added` are ignored and given in order from 0.
 Result<Tokenizer> TrainBpe(const WordCounts& words, std::vector<AddedToken> added, const BpeTrainOptions& options);

@@ -71,44 +71,6 @@ std::filesystem::path DataFolder() {
   return std::filesystem::path(__FILE__).parent_path() / "../../../shared/data";
 }
 
-// GPT-2's split 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ for text whose letters are
-// ASCII or, above ASCII, those with a code point in the Latin blocks; enough for the reference corpus.
-WordCounts Gpt2Words(const std::string& text) {
-  const auto type = [&](size_t at, int* length) {
-    if (at >= text.size()) return 'e';
-    const Utf8Character c = Utf8At(text, at);
-    *length = c.length;
-    if (IsUnicodeSpace(c.code)) return 's';
-    if (c.code >= '0' && c.code <= '9') return 'n';
-    const bool ascii = (c.code >= 'a' && c.code <= 'z') || (c.code >= 'A' && c.code <= 'Z');
-    return ascii || (c.code >= 0xC0 && c.code <= 0x24F && c.code != 0xD7 && c.code != 0xF7) ? 'l' : 'o';
-  };
-  WordCounts counts;
-  for (size_t at = 0; at < text.size();) {
-    size_t end = at;
-    for (const char* tail : {"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"}) {
-      if (end == at && text.compare(at, std::string(tail).size(), tail) == 0) end = at + std::string(tail).size();
-    }
-    int length = 0;
-    if (end == at) {
-      size_t next = at + (text[at] == ' ' ? 1 : 0);
-      const char first = type(next, &length);
-      if (first != 's' && first != 'e') {
-        while (type(next, &length) == first) next += static_cast<size_t>(length);
-        end = next;
-      }
-    }
-    if (end == at) {
-      size_t last = at;
-      while (type(end, &length) == 's') last = end, end += static_cast<size_t>(length);
-      if (end < text.size() && last > at) end = last;
-    }
-    ++counts[text.substr(at, end - at)];
-    at = end;
-  }
-  return counts;
-}
-
 TEST(BpeTrain, FindsTheReferenceMerges) {
   const std::filesystem::path folder = DataFolder() / "corpora";
   if (!std::filesystem::exists(folder / "bpe_corpus_en.txt"))
@@ -117,9 +79,10 @@ TEST(BpeTrain, FindsTheReferenceMerges) {
   std::ifstream in(folder / "bpe_corpus_en.txt", std::ios::binary);
   std::stringstream text;
   text << in.rdbuf();
-  const Tokenizer t = TrainBpe(Gpt2Words(text.str()), {{.id = -1, .content = "<|endoftext|>"}},
-                               {.max_vocab = 500, .min_count = 1, .greater_pair_wins = true})
-                          .value();
+  const Tokenizer t =
+      TrainBpe(std::vector<std::string>{text.str()}, {{.id = -1, .content = "<|endoftext|>"}},
+               {.max_vocab = 500, .min_count = 1, .greater_pair_wins = true, .pattern = WordPattern::kGpt2})
+          .value();
   std::ifstream want(folder / "bpe_reference_merges.txt");
   std::string line;
   size_t rank = 0;

@@ -1,20 +1,19 @@
-// tokenizer.json: reading, with every form that is not known refused by name, and writing.
-// In the file a token is spelled with one printable character a byte (GPT-2's table): bytes 33..126, 161..172 and
-// 174..255 are the code points of the same number, the other 68 bytes in increasing order are U+0100, U+0101, and so
-// on.
+// tokenizer.json: reading, with every form that is not known refused by name, and writing. Model BPE without dropout
+// and affixes, merges as "a b" or ["a", "b"], spelled as token_spelling.h says; the other parts: tokenizer_forms.h. A
+// file of the early form without model.type is a BPE's if it has merges.
 
 #include <algorithm>
 #include <array>
+#include <nlohmann/json.hpp>
 #include <unordered_map>
 #include <unordered_set>
-
-#include <nlohmann/json.hpp>
 
 #include "base/files.h"
 #include "base/json.h"
 #include "base/quote.h"
+#include "text/token_spelling.h"
 #include "text/tokenizer.h"
-#include "text/word_split.h"
+#include "text/tokenizer_forms.h"
 
 namespace r1 {
 namespace {
@@ -22,54 +21,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int64_t kMaxFileBytes = int64_t{256} << 20;
-constexpr int32_t kMaxCode = 0x144;  // of the table: 256 + 68 - 1 = 0x143
-
-struct ByteTable {
-  std::array<int32_t, 256> code_of{};
-  std::array<int32_t, kMaxCode> byte_of{};
-};
-
-const ByteTable& Table() {
-  static const ByteTable table = [] {
-    ByteTable t;
-    t.byte_of.fill(-1);
-    int32_t next = 256;
-    for (int32_t byte = 0; byte < 256; ++byte) {
-      const bool itself = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-      const int32_t code = itself ? byte : next++;
-      t.code_of[static_cast<size_t>(byte)] = code;
-      t.byte_of[static_cast<size_t>(code)] = byte;
-    }
-    return t;
-  }();
-  return table;
-}
-
-std::string SpellBytes(std::string_view bytes) {
-  std::string text;
-  for (const char c : bytes) {
-    const int32_t code = Table().code_of[static_cast<unsigned char>(c)];
-    if (code < 0x80) {
-      text += static_cast<char>(code);
-    } else {
-      text += static_cast<char>(0xC0 | code >> 6);
-      text += static_cast<char>(0x80 | (code & 0x3F));
-    }
-  }
-  return text;
-}
-
-// False if some character is not in the table.
-bool ReadSpelling(std::string_view text, std::string* bytes) {
-  bytes->clear();
-  for (size_t at = 0; at < text.size();) {
-    const Utf8Character c = Utf8At(text, at);
-    if (c.code < 0 || c.code >= kMaxCode || Table().byte_of[static_cast<size_t>(c.code)] < 0) return false;
-    *bytes += static_cast<char>(Table().byte_of[static_cast<size_t>(c.code)]);
-    at += static_cast<size_t>(c.length);
-  }
-  return true;
-}
 
 std::string JsonText(const std::string& s) { return Json(s).dump(-1, ' ', false, Json::error_handler_t::replace); }
 
@@ -100,33 +51,6 @@ class Reader {
     return {};
   }
 
-  Status PreTokenizer(const Json& root) const {
-    const Json want = Json::parse(R"({"type":"Sequence","pretokenizers":[
-        {"type":"Split","pattern":{"Regex":""},"behavior":"Isolated","invert":false},
-        {"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}]})");
-    Json mine = want;
-    mine["pretokenizers"][0]["pattern"]["Regex"] = std::string(kWordPattern);
-    const auto found = root.find("pre_tokenizer");
-    if (found == root.end() || found->is_null()) return Bad("there is no pre_tokenizer");
-    if (*found == mine) return {};
-    const auto text = found->dump(-1, ' ', false, Json::error_handler_t::replace);
-    return Bad("unknown pre_tokenizer " + Quote(text, 512) + "; this build knows only Split by " +
-               std::string(kWordPattern) + " followed by ByteLevel");
-  }
-
-  Status Decoder(const Json& root) const {
-    const auto found = root.find("decoder");
-    if (found != root.end() && found->is_object() && found->value("type", Json()) == "ByteLevel") return {};
-    return Bad("the decoder is not ByteLevel");
-  }
-
-  Status PostProcessor(const Json& root) const {
-    const auto found = root.find("post_processor");
-    if (found == root.end() || found->is_null()) return {};
-    if (found->is_object() && found->value("type", Json()) == "ByteLevel") return {};
-    return Bad("post_processor is neither null nor ByteLevel");
-  }
-
   Result<int32_t> Id(const Json& value, const std::string& what) const {
     if (!value.is_number_integer() || value < 0 || value >= 2'000'000) {
       return Bad(what + " has the id " + Quote(value.dump()) + "; wanted is an integer from 0 to 1,999,999");
@@ -154,7 +78,8 @@ class Reader {
           return Bad(std::string(key) + " of added token " + Quote(token.content) + " is not true or false");
         }
       }
-      R1_TRY(Allow(entry, "added_tokens.", "single_word", {false}));
+      token.single_word = entry.value("single_word", false);
+      token.normalized = entry.value("normalized", false);
       token.lstrip = entry.value("lstrip", false);
       token.rstrip = entry.value("rstrip", false);
       token.special = entry.value("special", false);
@@ -181,6 +106,8 @@ class Reader {
     }
     std::unordered_map<std::string_view, int32_t> added_id;
     for (const AddedToken& added : parts->added) added_id.emplace(added.content, added.id);
+    const bool characters = parts->alphabet == Alphabet::kCharacters;
+    if (characters) parts->byte_tokens.assign(256, -1);
     std::string bytes;
     for (const auto& item : vocab->items()) {
       R1_ASSIGN(const int32_t id, Id(item.value(), "token " + Quote(item.key())));
@@ -191,7 +118,14 @@ class Reader {
         return Bad("added token " + Quote(item.key()) + " has another id in model.vocab");
       }
       if (taken[index]) return Bad("id " + std::to_string(id) + " occurs twice");
-      if (!ReadSpelling(item.key(), &bytes)) {
+      if (characters) {
+        if (item.key().find(' ') != std::string::npos) {
+          return Bad("token " + Quote(item.key()) + " holds a space, which this alphabet spells U+2581");
+        }
+        const int byte = ReadByteToken(item.key());
+        if (byte >= 0) parts->byte_tokens[static_cast<size_t>(byte)] = id;
+        bytes = byte >= 0 ? std::string(1, static_cast<char>(byte)) : ReadSpelledCharacters(item.key());
+      } else if (!ReadSpelledBytes(item.key(), &bytes)) {
         return Bad("token " + Quote(item.key()) + " is not spelled in the byte-level alphabet");
       }
       taken[index] = true;
@@ -208,9 +142,19 @@ class Reader {
   Status Merges(const Json& model, TokenizerParts* parts) const {
     const auto list = model.find("merges");
     if (list == model.end() || !list->is_array()) return Bad("model.merges is missing or not a list");
-    std::unordered_map<std::string, int32_t> id_of;
-    for (size_t id = 0; id < parts->tokens.size(); ++id) id_of.emplace(parts->tokens[id], static_cast<int32_t>(id));
-    for (const AddedToken& added : parts->added) id_of.erase(added.content);
+    // Tokens that a merge may have as a side; an added token or a byte's token is none.
+    std::vector<bool> plain(parts->tokens.size(), true);
+    for (const AddedToken& added : parts->added) plain[static_cast<size_t>(added.id)] = false;
+    for (const int32_t id : parts->byte_tokens) {
+      if (id >= 0) plain[static_cast<size_t>(id)] = false;
+    }
+    std::unordered_map<std::string_view, int32_t> id_of;
+    std::unordered_set<std::string_view> added_texts;
+    for (const AddedToken& added : parts->added) added_texts.insert(added.content);
+    for (size_t id = 0; id < parts->tokens.size(); ++id) {
+      if (plain[id]) id_of.emplace(parts->tokens[id], static_cast<int32_t>(id));
+    }
+    std::string joined;
     for (const Json& entry : *list) {
       const std::string name = "merge " + std::to_string(parts->merges.size() + 1);
       std::array<std::string, 2> side;
@@ -228,14 +172,33 @@ class Reader {
       }
       std::array<int32_t, 2> id{};
       std::string bytes;
+      joined.clear();
       for (size_t i = 0; i < 2; ++i) {
-        const bool spelled = ReadSpelling(side[i], &bytes);
+        bool spelled = true;
+        if (parts->alphabet == Alphabet::kCharacters) {
+          bytes = ReadSpelledCharacters(side[i]);
+        } else {
+          spelled = ReadSpelledBytes(side[i], &bytes);
+        }
         const auto found = spelled ? id_of.find(bytes) : id_of.end();
         if (found == id_of.end()) return Bad(name + " joins " + Quote(side[i]) + ", which is not in the vocabulary");
         id[i] = found->second;
+        joined += bytes;
       }
+      // A merge that spells an added token is left out: content must not make one, and scaffold text never gets there.
+      if (added_texts.contains(joined)) continue;
       parts->merges.emplace_back(id[0], id[1]);
     }
+    return {};
+  }
+
+  Status Unknown(const Json& model, TokenizerParts* parts) const {
+    const Json name = model.value("unk_token", Json());
+    if (name.is_null()) return {};
+    if (!name.is_string()) return Bad("model.unk_token is neither null nor a string");
+    const auto found = std::find(parts->tokens.begin(), parts->tokens.end(), name.get_ref<const std::string&>());
+    if (found == parts->tokens.end()) return Bad("model.unk_token is not in the vocabulary");
+    parts->unknown = static_cast<int32_t>(found - parts->tokens.begin());
     return {};
   }
 
@@ -244,26 +207,36 @@ class Reader {
                  {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
                   "decoder", "model"}));
     R1_TRY(Allow(root, "", "version", {"1.0"}));
-    for (const char* key : {"truncation", "padding", "normalizer"}) R1_TRY(Allow(root, "", key, {nullptr}));
+    for (const char* key : {"truncation", "padding"}) R1_TRY(Allow(root, "", key, {nullptr}));
     const auto model = root.find("model");
     if (model == root.end() || !model->is_object()) return Bad("there is no model");
     R1_TRY(Known(*model, "model",
                  {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
                   "byte_fallback", "ignore_merges", "vocab", "merges"}));
     R1_TRY(Allow(*model, "model.", "type", {"BPE"}));
-    for (const char* key : {"dropout", "unk_token"}) R1_TRY(Allow(*model, "model.", key, {nullptr}));
+    R1_TRY(Allow(*model, "model.", "dropout", {nullptr}));
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
       R1_TRY(Allow(*model, "model.", key, {nullptr, ""}));
     }
-    for (const char* key : {"fuse_unk", "byte_fallback", "ignore_merges"})
-      R1_TRY(Allow(*model, "model.", key, {false}));
-    R1_TRY(PreTokenizer(root));
-    R1_TRY(Decoder(root));
-    R1_TRY(PostProcessor(root));
+    for (const char* key : {"fuse_unk", "byte_fallback", "ignore_merges"}) {
+      R1_TRY(Allow(*model, "model.", key, {false, true}));
+    }
+    const bool byte_fallback = model->value("byte_fallback", false);
+    if (!byte_fallback) {  // every byte has a token: there is nothing unknown
+      R1_TRY(Allow(*model, "model.", "unk_token", {nullptr}));
+      R1_TRY(Allow(*model, "model.", "fuse_unk", {false}));
+    }
     TokenizerParts parts;
+    if (byte_fallback && root.value("pre_tokenizer", Json()) != nullptr) {
+      R1_TRY(Allow(*model, "model.", "byte_fallback", {false}));
+    }
+    R1_TRY(ReadForms(root, byte_fallback, where_, &parts));
+    parts.ignore_merges = model->value("ignore_merges", false);
+    if (byte_fallback) R1_TRY(Allow(*model, "model.", "ignore_merges", {false}));
     R1_TRY(Added(root, &parts));
     R1_TRY(Vocabulary(*model, &parts));
     R1_TRY(Merges(*model, &parts));
+    if (byte_fallback) R1_TRY(Unknown(*model, &parts));
     return parts;
   }
 
@@ -288,9 +261,12 @@ Result<Tokenizer> Tokenizer::Load(const std::string& path) {
 }
 
 std::string Tokenizer::ToJson() const {
+  const bool characters = parts_.alphabet == Alphabet::kCharacters;
   const auto spell = [&](int32_t id) {
     const std::string& bytes = parts_.tokens[static_cast<size_t>(id)];
-    return added_index_[static_cast<size_t>(id)] >= 0 ? bytes : SpellBytes(bytes);
+    if (AddedOf(id) != nullptr) return bytes;
+    if (is_byte_[static_cast<size_t>(id)]) return SpellByteToken(static_cast<unsigned char>(bytes[0]));
+    return characters ? SpellCharacters(bytes) : SpellBytes(bytes);
   };
   const auto flag = [](bool value) { return value ? "true" : "false"; };
   std::string text = "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n  \"added_tokens\": [";
@@ -298,24 +274,20 @@ std::string Tokenizer::ToJson() const {
   for (const AddedToken& added : parts_.added) {
     text += comma;
     text += "    {\"id\": " + std::to_string(added.id) + ", \"content\": " + JsonText(added.content) +
-            ", \"single_word\": false, \"lstrip\": " + flag(added.lstrip) + ", \"rstrip\": " + flag(added.rstrip) +
-            ", \"normalized\": false, \"special\": " + flag(added.special) + "}";
+            ", \"single_word\": " + flag(added.single_word) + ", \"lstrip\": " + flag(added.lstrip) +
+            ", \"rstrip\": " + flag(added.rstrip) + ", \"normalized\": " + flag(added.normalized) +
+            ", \"special\": " + flag(added.special) + "}";
     comma = ",\n";
   }
-  text +=
-      "\n  ],\n  \"normalizer\": null,\n  \"pre_tokenizer\": {\n    \"type\": \"Sequence\",\n    \"pretokenizers\": "
-      "[\n";
-  text += "      {\"type\": \"Split\", \"pattern\": {\"Regex\": " + JsonText(std::string(kWordPattern)) +
-          "}, \"behavior\": \"Isolated\", \"invert\": false},\n";
-  text +=
-      "      {\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, \"use_regex\": false}\n";
-  text +=
-      "    ]\n  },\n  \"post_processor\": null,\n  \"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, "
-      "\"trim_offsets\": true, \"use_regex\": true},\n";
-  text +=
-      "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n    \"unk_token\": null,\n"
-      "    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n    \"fuse_unk\": false,\n"
-      "    \"byte_fallback\": false,\n    \"ignore_merges\": false,\n    \"vocab\": {";
+  text += "\n  ],\n  \"normalizer\": " + NormalizerText(parts_) + ",\n";
+  text += "  \"pre_tokenizer\": " + PreTokenizerText(parts_) + ",\n";
+  text += "  \"post_processor\": " + PostProcessorText(parts_) + ",\n";
+  text += "  \"decoder\": " + DecoderText(parts_) + ",\n";
+  text += "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n    \"unk_token\": ";
+  text += parts_.unknown < 0 ? "null" : JsonText(spell(parts_.unknown));
+  text += ",\n    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n";
+  text += std::string("    \"fuse_unk\": ") + flag(characters) + ",\n    \"byte_fallback\": " + flag(characters) +
+          ",\n    \"ignore_merges\": " + flag(parts_.ignore_merges) + ",\n    \"vocab\": {";
   comma = "\n";
   for (int32_t id = 0; id < size(); ++id) {
     text += comma;

@@ -16,6 +16,7 @@
 #include "cli/commands.h"
 #include "store/gguf.h"
 #include "store/safetensors_index.h"
+#include "text/bpe_train.h"
 
 namespace r1::cli {
 namespace {
@@ -359,6 +360,31 @@ TEST(Binary, AWholeRun) {
   std::remove(Scratch("curves.svg").c_str());
   std::remove(recipe.c_str());
   for (const std::string& folder : {a, b, c}) ASSERT_TRUE(RemoveTree(folder).ok());
+}
+
+TEST(Binary, Tokenize) {
+  const std::string path = Scratch("tokenizer.json");
+  const auto tokenizer = TrainBpe(std::vector<std::string>{"ab ab"}, {{.id = -1, .content = "<think>", .special = false}},
+                                  {.max_vocab = 300, .min_count = 1});
+  ASSERT_TRUE(tokenizer.ok());
+  std::ofstream(path) << tokenizer->ToJson();
+  EXPECT_EQ(R1({"tokenize", path, "ab<think>"}).out, "    257  'ab'\n      0  '<think>'  added\n");
+  const nlohmann::json content = Json(R1({"tokenize", path, "ab<think>", "--content", "--json"}));
+  EXPECT_EQ(content["count"], 8);
+  EXPECT_EQ(content["ids"][0], 257);
+  EXPECT_EQ(content["pieces"][1], "<");
+  EXPECT_EQ(Json(R1({"tokenize", path, "--file", path, "--json"}))["ids"].size(),
+            tokenizer->Encode(Slurp(path)).size());
+  EXPECT_EQ(R1({"tokenize", path, "--decode", "257, 0,257"}).out, "ab<think>ab\n");
+  EXPECT_EQ(R1({"tokenize", path, "--decode", "257,x"}).code, 64);
+  EXPECT_EQ(R1({"tokenize", path}).code, 64);
+  EXPECT_EQ(R1({"tokenize", path, "a", "--decode", "1"}).code, 64);
+  EXPECT_EQ(R1({"tokenize", "/nonexistent.json", "a"}).code, 69);
+  std::ofstream(path) << "{}";
+  const Outcome odd = R1({"tokenize", path, "a"});
+  EXPECT_EQ(odd.code, 65);
+  EXPECT_NE(odd.err.find(path + ": there is no model"), std::string::npos) << odd.err;
+  std::remove(path.c_str());
 }
 
 TEST(Binary, FullDiskUnderStandardOutput) {
