@@ -51,6 +51,8 @@ Var* Embed(Context& ctx, const Weight& table, const int32_t* token_T, int64_t t)
 // bf16 of the normalised columns [first, first + w.d) of x.
 Var* RmsNorm(Context& ctx, Var* x, const VectorWeight& w, float eps, int64_t first = 0);
 Var* MatMul(Context& ctx, Var* x, const Weight& w);
+// x + bias in every row, in place: x must be the output of a product that nobody else reads.
+Var* AddBias(Context& ctx, Var* x, const VectorWeight& bias);
 // a + b. Backward aliases: both inputs share the output's gradient memory; b's producer must be the op recorded just
 // before a's other consumers.
 Var* AddResidual(Context& ctx, Var* a, Var* b);
@@ -60,8 +62,15 @@ Var* ToFloatVar(Context& ctx, Var* x);
 // [a | b] as bf16, both bf16 of equal rows; widths multiples of 32.
 Var* ConcatColumns(Context& ctx, Var* a, Var* b);
 
-// qkv [T, H*d_qk + G*d_qk + G*d_v]: rotates q and k, rounds to bf16.
-AttentionInputs GqaInputs(Context& ctx, Var* qkv, const AttentionShape& s, const int32_t* position_T);
+// What some models put between projection and rotation; w null: not there.
+struct HeadExtras {
+  VectorWeight bias;            // [H*d_qk + G*d_qk + G*d_v], added to qkv first
+  VectorWeight q_norm, k_norm;  // [d_qk], root-mean-square norm of each query and key head; both or none
+  float eps = 0;
+};
+// qkv [T, H*d_qk + G*d_qk + G*d_v]: adds the bias, norms the heads, rotates q and k, rounds to bf16.
+AttentionInputs GqaInputs(Context& ctx, Var* qkv, const HeadExtras& extras, const AttentionShape& s,
+                          const int32_t* position_T);
 // Multi-head latent attention, unabsorbed. q [T, ...] holds H*d_qk columns from q_first (nope | rope in each head);
 // kv [T, H*(nope + d_v)] is kv_b of the latent; k_pe is columns [pe_first, pe_first + rope_dim) of `down`, shared by
 // all heads.

@@ -39,11 +39,57 @@ AttentionInputs NewInputs(Context& ctx, const AttentionShape& s, int64_t t) {
 
 }  // namespace
 
-AttentionInputs GqaInputs(Context& ctx, Var* qkv, const AttentionShape& s, const int32_t* position_T) {
+namespace {
+
+// What backward of the head norms needs: the values before them, and 1 / rms of each head and row.
+struct SavedHeads {
+  const float* x = nullptr;  // [T, heads * d]
+  float* r_HT = nullptr;     // [heads, T]
+};
+
+// Norms the query and key heads of qkv in place.
+SavedHeads NormHeads(Context& ctx, Var* qkv, const HeadExtras& extras, const AttentionShape& s) {
+  const int64_t t = qkv->rows, heads = s.heads + s.kv_heads, d = s.d_qk;
+  SavedHeads saved;
+  if (ctx.recording) {
+    float* copy = ctx.arena.Array<float>(t * heads * d);
+    for (int64_t i = 0; i < t; ++i)
+      std::memcpy(copy + i * heads * d, qkv->data + i * qkv->cols, static_cast<size_t>(heads * d) * sizeof(float));
+    saved = {copy, ctx.arena.Array<float>(heads * t)};
+  }
+  for (int64_t h = 0; h < heads; ++h) {
+    float* x = qkv->data + h * d;
+    ctx.k->rms_norm_float(x, qkv->cols, saved.r_HT == nullptr ? nullptr : saved.r_HT + h * t, x, qkv->cols,
+                          h < s.heads ? extras.q_norm.w : extras.k_norm.w, t, d, extras.eps);
+  }
+  return saved;
+}
+
+// Gradient of the norms of `heads` heads, in place: g [T, ldg], head h at column h * head_stride. first: of these heads
+// among all that were normed.
+void NormHeadsBackward(Context& ctx, float* g, int64_t ldg, int64_t head_stride, int64_t heads, int64_t first,
+                       int64_t all, const SavedHeads& saved, const VectorWeight& w, int64_t t) {
+  for (int64_t h = 0; h < heads; ++h) {
+    float* head = g + h * head_stride;
+    ctx.k->rms_norm_backward(head, ldg, false, ctx.param_grad + w.offset, head, ldg, saved.x + (first + h) * w.d,
+                             all * w.d, w.w, saved.r_HT + (first + h) * t, t, w.d);
+  }
+}
+
+}  // namespace
+
+AttentionInputs GqaInputs(Context& ctx, Var* qkv, const HeadExtras& extras, const AttentionShape& s,
+                          const int32_t* position_T) {
   const int64_t t = qkv->rows, ld = qkv->cols, dk = RoundUp(s.d_qk, 32);
   const int64_t k_first = s.heads * s.d_qk, v_first = k_first + s.kv_heads * s.d_qk;
   R1_CHECK(ld == v_first + s.kv_heads * s.d_v, "GqaInputs: qkv has " + std::to_string(ld) + " columns");
   const AttentionInputs in = NewInputs(ctx, s, t);
+  if (extras.bias.w != nullptr) {
+    R1_CHECK(extras.bias.d == ld, "GqaInputs: the bias has another width than qkv");
+    for (int64_t i = 0; i < t; ++i) ctx.k->add(qkv->data + i * ld, extras.bias.w, ld);
+  }
+  SavedHeads saved;
+  if (extras.q_norm.w != nullptr) saved = NormHeads(ctx, qkv, extras, s);
   // Query and key heads are adjacent columns of equal width: one rotation over all of them.
   const int64_t skip = s.d_qk - s.rope_dim;
   ctx.k->rope(qkv->data + skip, ld, s.heads + s.kv_heads, s.d_qk, s.rope_dim, position_T, s.cos_sin, t, s.interleaved,
@@ -54,6 +100,7 @@ AttentionInputs GqaInputs(Context& ctx, Var* qkv, const AttentionShape& s, const
   if (ctx.recording) {
     Context* c = &ctx;
     const AttentionShape shape = s;
+    const HeadExtras parts = extras;
     ctx.tape.Record([=] {
       if (in.q->grad == nullptr) return;
       Bf16* g = NewGrad16(*c, qkv);
@@ -62,6 +109,19 @@ AttentionInputs GqaInputs(Context& ctx, Var* qkv, const AttentionShape& s, const
                  shape.interleaved, true);
       c->k->rope(in.k->grad + skip, in.k->cols, shape.kv_heads, dk, shape.rope_dim, position_T, shape.cos_sin, t,
                  shape.interleaved, true);
+      if (parts.q_norm.w != nullptr) {
+        const int64_t all = shape.heads + shape.kv_heads;
+        NormHeadsBackward(*c, in.q->grad, in.q->cols, dk, shape.heads, 0, all, saved, parts.q_norm, t);
+        NormHeadsBackward(*c, in.k->grad, in.k->cols, dk, shape.kv_heads, shape.heads, all, saved, parts.k_norm, t);
+      }
+      if (parts.bias.w != nullptr) {
+        float* db = c->param_grad + parts.bias.offset;
+        for (int64_t h = 0; h < shape.heads; ++h)
+          c->k->column_sum(db + h * shape.d_qk, in.q->grad + h * dk, in.q->cols, t, shape.d_qk);
+        for (int64_t h = 0; h < shape.kv_heads; ++h)
+          c->k->column_sum(db + k_first + h * shape.d_qk, in.k->grad + h * dk, in.k->cols, t, shape.d_qk);
+        c->k->column_sum(db + v_first, in.v->grad, in.v->cols, t, shape.kv_heads * shape.d_v);
+      }
       for (int64_t h = 0; h < shape.heads; ++h)
         c->k->to_bf16(g + h * shape.d_qk, ldg, in.q->grad + h * dk, in.q->cols, t, shape.d_qk, shape.d_qk);
       for (int64_t h = 0; h < shape.kv_heads; ++h) {

@@ -110,6 +110,19 @@ Var* MatMul(Context& ctx, Var* x, const Weight& w) {
   return y;
 }
 
+Var* AddBias(Context& ctx, Var* x, const VectorWeight& bias) {
+  R1_CHECK(bias.d == x->cols, Sizes("AddBias", bias.d, x->cols));
+  for (int64_t i = 0; i < x->rows; ++i) ctx.k->add(x->data + i * x->cols, bias.w, bias.d);
+  if (ctx.recording) {
+    Context* c = &ctx;
+    const int64_t offset = bias.offset;
+    ctx.tape.Record([=] {
+      if (x->grad != nullptr) c->k->column_sum(c->param_grad + offset, x->grad, x->cols, x->rows, x->cols);
+    });
+  }
+  return x;
+}
+
 Var* AddResidual(Context& ctx, Var* a, Var* b) {
   R1_CHECK(a->rows == b->rows && a->cols == b->cols, Sizes("AddResidual", a->cols, b->cols));
   Var* y = NewVar(ctx, a->rows, a->cols);

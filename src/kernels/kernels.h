@@ -152,7 +152,11 @@ struct KernelTable {
   // y = bf16(x * r * w), r = 1 / sqrt(mean(x²) + eps); columns d .. RoundUp(d, 32) of y zeroed. r_T may be null.
   void (*rms_norm)(Bf16* y, int64_t ldy, float* r_T, const float* x, int64_t ldx, const float* w_D, int64_t t,
                    int64_t d, float eps);
-  // dx (+)= r·(dy∘w - x·r²·mean(dy∘w∘x)); dw += sum over rows of dy∘x·r. accumulate: dx is added to, else written.
+  // The same in float: y = x * r * w, no padding; y may be x.
+  void (*rms_norm_float)(float* y, int64_t ldy, float* r_T, const float* x, int64_t ldx, const float* w_D, int64_t t,
+                         int64_t d, float eps);
+  // dx (+)= r·(dy∘w - x·r²·mean(dy∘w∘x)); dw += sum over rows of dy∘x·r. accumulate: dx is added to, else
+  // written, and may then be dy.
   void (*rms_norm_backward)(float* dx, int64_t lddx, bool accumulate, float* dw_D, const float* dy, int64_t lddy,
                             const float* x, int64_t ldx, const float* w_D, const float* r_T, int64_t t, int64_t d);
   // gu [T, 2F] = gate | up;  h [T, F] = bf16(silu(gate) * up), columns F .. RoundUp(F, 32) zeroed.

@@ -41,6 +41,16 @@ TEST_F(NormTest, ForwardAndBackwardAreTheDefinitionBitForBit) {
         ExpectBits(what + " r", rs.Packed(), r);
         ys.ExpectUntouched(what);
         rs.ExpectUntouched(what);
+        // In float, beside its input and over it.
+        Rows<float> yf(t, d, d + 4), over(t, d, d + 5, x), rf(1, t, t + 1);
+        table->rms_norm_float(yf.data(), yf.ld(), rf.data(), xs.data(), xs.ld(), w.data(), t, d, kEps);
+        table->rms_norm_float(over.data(), over.ld(), nullptr, over.data(), over.ld(), w.data(), t, d, kEps);
+        ExpectBits(what + " float y", yf.Packed(), y);
+        ExpectBits(what + " float y in place", over.Packed(), y);
+        ExpectBits(what + " float r", rf.Packed(), r);
+        yf.ExpectUntouched(what);
+        over.ExpectUntouched(what);
+        rf.ExpectUntouched(what);
         for (bool accumulate : {false, true}) {
           Rows<float> dxs(t, d, d + 3, dx0), dws(1, d, d + 1, dw0);
           table->rms_norm_backward(dxs.data(), dxs.ld(), accumulate, dws.data(), dys.data(), dys.ld(), xs.data(),
@@ -50,6 +60,11 @@ TEST_F(NormTest, ForwardAndBackwardAreTheDefinitionBitForBit) {
           dxs.ExpectUntouched(what);
           dws.ExpectUntouched(what);
         }
+        Rows<float> in_place(t, d, d + 2, dy), dws(1, d, d + 1, dw0);
+        table->rms_norm_backward(in_place.data(), in_place.ld(), false, dws.data(), in_place.data(), in_place.ld(),
+                                 xs.data(), xs.ld(), w.data(), r.data(), t, d);
+        ExpectBits(what + " dx over dy", in_place.Packed(), dx_written);
+        ExpectBits(what + " dw beside dx over dy", dws.Packed(), dw);
       }
     }
   }

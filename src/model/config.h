@@ -1,7 +1,9 @@
-// What a model is: pure data, with the field names of Hugging Face config.json. Two kinds: "deepseek_v3" (latent
-// attention, routed experts after the first dense layers, multi-token prediction) and "llama" (grouped-query attention,
-// dense). Either can carry a scalar head in place of the language head (reward and value models). Facts: DeepSeek-V3
-// report.
+// What a model is: pure data, with the field names of Hugging Face config.json. Two kinds of body:
+//   latent attention, routed experts after the first dense layers: "deepseek_v3" (with multi-token prediction) and
+//   "deepseek_v2" (softmax gates, no correction bias);
+//   grouped-query attention, dense: "llama" (2, 3.x), "qwen2" (2, 2.5: biases on q, k, v), "qwen3" (normed q and k).
+// Either can carry a scalar head in place of the language head (reward and value models). Facts: DeepSeek-V2 and V3
+// reports, the published config.json files.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +13,18 @@
 #include "base/result.h"
 
 namespace r1 {
+
+// How the rotary frequencies are stretched beyond the context of pretraining (model/rope.h has the formulas).
+struct RopeScaling {
+  std::string rope_type = "default";  // default, linear, llama3, yarn
+  double factor = 1;
+  int64_t original_max_position_embeddings = 0;      // llama3, yarn
+  double low_freq_factor = 1, high_freq_factor = 4;  // llama3
+  double beta_fast = 32, beta_slow = 1;              // yarn
+  double mscale = 0, mscale_all_dim = 0;             // yarn; 0: not given
+  double attention_factor = 0;                       // yarn; 0: follows from the factor
+  friend bool operator==(const RopeScaling&, const RopeScaling&) = default;
+};
 
 struct ModelConfig {
   std::string model_type = "deepseek_v3";
@@ -41,13 +55,17 @@ struct ModelConfig {
   double rope_theta = 10000.0;
   int64_t max_position_embeddings = 512;
   bool tie_word_embeddings = false;
-  // 0: language model. 1: a scalar head `score.weight` [1, D] and neither language head nor prediction module. Not one
-  // of the fields below: it follows from what a stage trains and is never set by hand.
+  // From here on none of the fields below: what the file of a published model says, or what a stage trains, never set
+  // by hand.
+  bool attention_bias = false;  // llama, qwen3: biases on q, k, v and the output projection
+  RopeScaling rope_scaling;
+  // 0: language model. 1: a scalar head `score.weight` [1, D] and neither language head nor prediction module.
   int64_t num_labels = 0;
 
   template <class V>
   void Fields(V& v) {
-    v("model_type", model_type, "deepseek_v3 (latent attention, experts) or llama (grouped-query attention, dense)");
+    v("model_type", model_type,
+      "deepseek_v3 or deepseek_v2 (latent attention, experts); llama, qwen2 or qwen3 (grouped-query attention, dense)");
     v("vocab_size", vocab_size, "rows of embedding and head; 0: taken from the tokenizer, rounded up to 32");
     v("hidden_size", hidden_size, "model width, a multiple of 32");
     v("intermediate_size", intermediate_size, "width of a dense FFN");
@@ -57,13 +75,13 @@ struct ModelConfig {
       "multi-token prediction modules (0 or 1), used as a training loss");
     v("first_k_dense_replace", first_k_dense_replace, "first layers with a dense FFN instead of experts");
     v("num_attention_heads", num_attention_heads, "query heads");
-    v("num_key_value_heads", num_key_value_heads, "key-value heads (llama)");
-    v("head_dim", head_dim, "width of a head (llama)");
-    v("q_lora_rank", q_lora_rank, "query latent width, 0: none (deepseek_v3)");
-    v("kv_lora_rank", kv_lora_rank, "key-value latent width (deepseek_v3)");
-    v("qk_nope_head_dim", qk_nope_head_dim, "unrotated part of a key (deepseek_v3)");
-    v("qk_rope_head_dim", qk_rope_head_dim, "rotated part of a key, shared by the heads (deepseek_v3)");
-    v("v_head_dim", v_head_dim, "width of a value head (deepseek_v3)");
+    v("num_key_value_heads", num_key_value_heads, "key-value heads (dense kinds)");
+    v("head_dim", head_dim, "width of a head (dense kinds)");
+    v("q_lora_rank", q_lora_rank, "query latent width, 0: none (latent attention)");
+    v("kv_lora_rank", kv_lora_rank, "key-value latent width (latent attention)");
+    v("qk_nope_head_dim", qk_nope_head_dim, "unrotated part of a key (latent attention)");
+    v("qk_rope_head_dim", qk_rope_head_dim, "rotated part of a key, shared by the heads (latent attention)");
+    v("v_head_dim", v_head_dim, "width of a value head (latent attention)");
     v("n_routed_experts", n_routed_experts, "routed experts of an MoE layer");
     v("n_shared_experts", n_shared_experts, "shared experts (one FFN of that many times the expert width)");
     v("num_experts_per_tok", num_experts_per_tok, "routed experts a token uses");
@@ -78,7 +96,10 @@ struct ModelConfig {
     v("tie_word_embeddings", tie_word_embeddings, "the head is the embedding");
   }
 
-  bool is_mla() const { return model_type == "deepseek_v3"; }
+  bool is_mla() const { return model_type == "deepseek_v3" || model_type == "deepseek_v2"; }
+  bool has_router_bias() const { return model_type == "deepseek_v3"; }
+  bool has_qkv_bias() const { return model_type == "qwen2" || attention_bias; }
+  bool has_qk_norm() const { return model_type == "qwen3"; }
   bool is_moe_layer(int64_t layer) const { return is_mla() && layer >= first_k_dense_replace && n_routed_experts > 0; }
   int64_t qk_dim() const { return is_mla() ? qk_nope_head_dim + qk_rope_head_dim : head_dim; }
   int64_t v_dim() const { return is_mla() ? v_head_dim : head_dim; }
@@ -90,7 +111,7 @@ struct ModelConfig {
 Status ValidateModelConfig(const ModelConfig& config, const std::string& where);
 
 // Named presets: mini-v3, mini-dense (equal size, for comparison), student-64 and student-32 (a quarter and a tenth of
-// it, for distillation), mini and A (benchmark shapes of docs), tiny (tests).
+// it, for distillation), mini and A (benchmark shapes of docs), tiny and one tiny model of each published kind (tests).
 Result<ModelConfig> ModelPreset(const std::string& name);
 std::vector<std::string> ModelPresetNames();
 

@@ -29,6 +29,8 @@ TEST(ModelConfig, JsonRoundTrip) {
       want.head_dim = ModelConfig().head_dim;
     }
     EXPECT_EQ(Text(*back), Text(want)) << test.name;
+    EXPECT_TRUE(back->rope_scaling == want.rope_scaling) << test.name;
+    EXPECT_EQ(back->attention_bias, want.attention_bias) << test.name;
   }
 }
 
@@ -105,17 +107,77 @@ TEST(ModelConfig, PublishedSpellings) {
   EXPECT_EQ(read->scoring_func, "sigmoid");
 }
 
+// config.json as published (the fields that matter of each), read into what the reference page states.
+TEST(ModelConfig, PublishedModels) {
+  const Result<ModelConfig> v2_lite = ModelConfigFromJson(
+      R"({"model_type": "deepseek_v2", "vocab_size": 102400, "hidden_size": 2048, "intermediate_size": 10944,
+          "moe_intermediate_size": 1408, "num_hidden_layers": 27, "num_attention_heads": 16, "num_key_value_heads": 16,
+          "n_shared_experts": 2, "n_routed_experts": 64, "routed_scaling_factor": 1.0, "kv_lora_rank": 512,
+          "q_lora_rank": null, "qk_rope_head_dim": 64, "v_head_dim": 128, "qk_nope_head_dim": 128,
+          "topk_method": "greedy", "n_group": 1, "topk_group": 1, "num_experts_per_tok": 6, "moe_layer_freq": 1,
+          "first_k_dense_replace": 1, "norm_topk_prob": false, "scoring_func": "softmax", "hidden_act": "silu",
+          "max_position_embeddings": 163840, "rms_norm_eps": 1e-06, "rope_theta": 10000, "attention_bias": false,
+          "rope_scaling": {"beta_fast": 32, "beta_slow": 1, "factor": 40, "mscale": 0.707, "mscale_all_dim": 0.707,
+                           "original_max_position_embeddings": 4096, "type": "yarn"}})",
+      "v2-lite");
+  ASSERT_TRUE(v2_lite.ok()) << v2_lite.error().message;
+  EXPECT_EQ(v2_lite->q_lora_rank, 0);
+  EXPECT_FALSE(v2_lite->has_router_bias());
+  EXPECT_EQ(v2_lite->scoring_func, "softmax");
+  EXPECT_FALSE(v2_lite->norm_topk_prob);
+  EXPECT_EQ(v2_lite->rope_scaling.rope_type, "yarn");
+  EXPECT_EQ(v2_lite->rope_scaling.mscale_all_dim, 0.707);
+
+  const Result<ModelConfig> qwen2 = ModelConfigFromJson(
+      R"({"model_type": "qwen2", "vocab_size": 151936, "hidden_size": 896, "intermediate_size": 4864,
+          "num_hidden_layers": 24, "num_attention_heads": 14, "num_key_value_heads": 2, "hidden_act": "silu",
+          "max_position_embeddings": 32768, "max_window_layers": 21, "rms_norm_eps": 1e-06, "rope_theta": 1000000.0,
+          "sliding_window": 32768, "use_sliding_window": false, "tie_word_embeddings": true})",
+      "qwen2");
+  ASSERT_TRUE(qwen2.ok()) << qwen2.error().message;
+  EXPECT_EQ(qwen2->head_dim, 64);
+  EXPECT_TRUE(qwen2->has_qkv_bias());
+  EXPECT_FALSE(qwen2->has_qk_norm());
+
+  const Result<ModelConfig> qwen3 = ModelConfigFromJson(
+      R"({"model_type": "qwen3", "attention_bias": false, "head_dim": 128, "vocab_size": 151936, "hidden_size": 1024,
+          "intermediate_size": 3072, "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8,
+          "max_position_embeddings": 40960, "rms_norm_eps": 1e-06, "rope_theta": 1000000, "rope_scaling": null,
+          "sliding_window": null, "use_sliding_window": false, "tie_word_embeddings": true})",
+      "qwen3");
+  ASSERT_TRUE(qwen3.ok()) << qwen3.error().message;
+  EXPECT_EQ(qwen3->head_dim, 128);
+  EXPECT_TRUE(qwen3->has_qk_norm());
+  EXPECT_FALSE(qwen3->has_qkv_bias());
+
+  const Result<ModelConfig> llama = ModelConfigFromJson(
+      R"({"model_type": "llama", "vocab_size": 128256, "hidden_size": 2048, "intermediate_size": 8192,
+          "num_hidden_layers": 16, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 64,
+          "max_position_embeddings": 131072, "rms_norm_eps": 1e-05, "rope_theta": 500000.0, "attention_bias": false,
+          "mlp_bias": false, "tie_word_embeddings": true,
+          "rope_scaling": {"factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+                           "original_max_position_embeddings": 8192, "rope_type": "llama3"}})",
+      "llama");
+  ASSERT_TRUE(llama.ok()) << llama.error().message;
+  EXPECT_EQ(llama->rope_scaling.rope_type, "llama3");
+  EXPECT_EQ(llama->rope_scaling.factor, 32);
+  EXPECT_EQ(llama->rope_scaling.original_max_position_embeddings, 8192);
+}
+
 TEST(ModelConfig, RefusesWhatWouldChangeTheArithmetic) {
   struct Bad {
     const char* key;
     nlohmann::json value;
     bool latent;
   };
-  const Bad bad[] = {{"rope_scaling", {{"type", "yarn"}, {"factor", 40}}, true},
-                     {"rope_parameters", {{"rope_type", "yarn"}, {"rope_theta", 1e4}}, true},
-                     {"rope_parameters", "default", true},
-                     {"attention_bias", true, false},
+  const Bad bad[] = {{"rope_scaling", {{"type", "dynamic"}, {"factor", 40}}, true},
+                     {"rope_scaling", {{"rope_type", "longrope"}, {"factor", 40}}, false},
+                     {"rope_scaling", {{"type", "yarn"}, {"factor", 0.5}}, true},
+                     {"rope_scaling", {{"type", "yarn"}, {"factor", 40}, {"truncate", false}}, true},
+                     {"rope_scaling", {{"type", "llama3"}, {"factor", 8}}, false},
+                     {"attention_bias", true, true},
                      {"attention_bias", "no", false},
+                     {"layer_types", {"full_attention", "sliding_attention"}, false},
                      {"mlp_bias", true, false},
                      {"hidden_act", "gelu", false},
                      {"hidden_act", 3, false},

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/rng.h"
+#include "model/rope.h"
 
 namespace r1 {
 
@@ -52,13 +53,15 @@ Model::Model(const ModelConfig& config, bool for_training)
   params_ = AlignedBuffer<float>(list_.total);
 
   const int64_t rope_dim = config.is_mla() ? config.qk_rope_head_dim : config.head_dim;
+  const std::vector<double> frequency =
+      RopeFrequencies(config.rope_scaling, config.rope_theta, rope_dim, config.max_position_embeddings);
+  const double factor = RopeAttentionFactor(config.rope_scaling);
   cos_sin_ = AlignedBuffer<float>(config.max_position_embeddings * rope_dim);
   for (int64_t p = 0; p < config.max_position_embeddings; ++p) {
     for (int64_t i = 0; i < rope_dim / 2; ++i) {
-      const double angle = static_cast<double>(p) *
-                           std::pow(config.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(rope_dim));
-      cos_sin_.data()[p * rope_dim + i] = static_cast<float>(std::cos(angle));
-      cos_sin_.data()[p * rope_dim + rope_dim / 2 + i] = static_cast<float>(std::sin(angle));
+      const double angle = static_cast<double>(p) * frequency[static_cast<size_t>(i)];
+      cos_sin_.data()[p * rope_dim + i] = static_cast<float>(factor * std::cos(angle));
+      cos_sin_.data()[p * rope_dim + rope_dim / 2 + i] = static_cast<float>(factor * std::sin(angle));
     }
   }
   shape_ = {.heads = config.num_attention_heads,
@@ -67,7 +70,7 @@ Model::Model(const ModelConfig& config, bool for_training)
             .d_v = config.v_dim(),
             .rope_dim = rope_dim,
             .interleaved = config.is_mla(),
-            .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(config.qk_dim()))),
+            .scale = static_cast<float>(SoftmaxScale(config)),
             .cos_sin = cos_sin_.data()};
   route_ = {config.n_routed_experts,
             config.num_experts_per_tok,
@@ -167,8 +170,19 @@ void Model::BindLayer(int64_t index, Layer& layer) {
     layer.kv_norm = BindVector(a + "kv_a_layernorm.weight");
     layer.kv_b = Bind(a + "kv_b_proj.weight", h * (c.qk_nope_head_dim + c.v_head_dim), c.kv_lora_rank);
   } else {
-    layer.attn_in = Bind(a + "q_proj.weight", (h + 2 * c.num_key_value_heads) * c.head_dim, d);
+    const int64_t width = (h + 2 * c.num_key_value_heads) * c.head_dim;
+    layer.attn_in = Bind(a + "q_proj.weight", width, d);
+    if (c.has_qkv_bias()) {
+      layer.heads.bias = BindVector(a + "q_proj.bias");
+      layer.heads.bias.d = width;  // those of k and v follow
+    }
+    if (c.has_qk_norm()) {
+      layer.heads.q_norm = BindVector(a + "q_norm.weight");
+      layer.heads.k_norm = BindVector(a + "k_norm.weight");
+      layer.heads.eps = static_cast<float>(c.rms_norm_eps);
+    }
   }
+  if (c.attention_bias) layer.o_bias = BindVector(a + "o_proj.bias");
   layer.o = Bind(a + "o_proj.weight", d, h * c.v_dim());
   layer.moe = c.is_moe_layer(index);
   if (!layer.moe) {
@@ -178,7 +192,8 @@ void Model::BindLayer(int64_t index, Layer& layer) {
   }
   const ParamSpec* gate = list_.Find(p + "mlp.gate.weight");
   layer.experts.gate = {params_.data() + gate->offset, d, gate->offset};
-  layer.experts.bias_E = params_.data() + list_.Find(p + "mlp.gate.e_score_correction_bias")->offset;
+  if (c.has_router_bias())
+    layer.experts.bias_E = params_.data() + list_.Find(p + "mlp.gate.e_score_correction_bias")->offset;
   for (int64_t e = 0; e < c.n_routed_experts; ++e) {
     const std::string x = p + "mlp.experts." + std::to_string(e) + ".";
     layer.expert_gate_up.push_back(Bind(x + "gate_proj.weight", 2 * c.moe_intermediate_size, d));
@@ -221,7 +236,7 @@ void Model::Pack(ThreadPool& pool) {
 void Model::UpdateRouterBias(const std::vector<int64_t>& load, double gamma) {
   const int64_t experts = config_.n_routed_experts;
   for (int64_t layer = 0; layer < config_.num_hidden_layers + config_.num_nextn_predict_layers; ++layer) {
-    if (!config_.is_moe_layer(layer)) continue;
+    if (!config_.is_moe_layer(layer) || !config_.has_router_bias()) continue;
     const ParamSpec* spec = list_.Find("model.layers." + std::to_string(layer) + ".mlp.gate.e_score_correction_bias");
     const int64_t* count = load.data() + layer * experts;
     int64_t sum = 0;
@@ -249,10 +264,11 @@ Var* Model::Block(Context& ctx, const Layer& layer, int64_t index, Var* x, const
     Var* kv = MatMul(ctx, RmsNorm(ctx, in, layer.kv_norm, eps, c_first), layer.kv_b);
     qkv = MlaInputs(ctx, q, 0, kv, in, c_first + c.kv_lora_rank, shape_, batch.position_T);
   } else {
-    qkv = GqaInputs(ctx, in, shape_, batch.position_T);
+    qkv = GqaInputs(ctx, in, layer.heads, shape_, batch.position_T);
   }
   const KvLayer kv_layer = cache != nullptr ? cache->Layer(index) : KvLayer{};
   Var* attended = MatMul(ctx, Attention(ctx, qkv, shape_, batch.segments, kv_layer), layer.o);
+  if (layer.o_bias.w != nullptr) attended = AddBias(ctx, attended, layer.o_bias);
   x = AddResidual(ctx, x, attended);
   Var* h = RmsNorm(ctx, x, layer.post_norm, eps);
   Var* y;

@@ -81,6 +81,8 @@ class Model {
  private:
   struct Layer {
     VectorWeight input_norm, post_norm, q_norm, kv_norm;
+    HeadExtras heads;     // grouped-query attention
+    VectorWeight o_bias;  // w null: none
     Weight attn_in, q_b, kv_b, o, gate_up, down;
     bool moe = false;
     MoeWeights experts;

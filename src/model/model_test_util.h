@@ -63,14 +63,41 @@ inline ModelConfig TestV3() {
   return c;
 }
 
-// Both kinds of model, and in them every branch: tied and untied heads, grouped queries, with and without query latent,
-// sigmoid and softmax gates, groups, several or no shared experts, a prediction module; widths that are no multiple of
-// 32, 16 or even 8.
+// Every kind of model, and in them every branch: tied and untied heads, grouped queries, biases, normed heads, every
+// scaling of the rotary frequencies (with a context short enough to be seen), with and without query latent, sigmoid
+// and softmax gates, groups, several or no shared experts, a prediction module; widths that are no multiple of 32, 16
+// or even 8.
 inline std::vector<NamedConfig> TestConfigs() {
   std::vector<NamedConfig> list;
   list.push_back({"llama_grouped", TestDense(64, 4, 2, 16, 40, 45)});
   list.push_back({"llama_tied", TestDense(32, 2, 2, 32, 32, 33)});
   list.back().config.tie_word_embeddings = true;
+  list.push_back({"llama_3", TestDense(64, 4, 2, 16, 40, 45)});
+  list.back().config.rope_theta = 100;
+  list.back().config.rope_scaling = {.rope_type = "llama3", .factor = 8, .original_max_position_embeddings = 24};
+  list.push_back({"llama_biased", TestDense(64, 2, 1, 32, 40, 45)});
+  list.back().config.attention_bias = true;
+  list.back().config.rope_scaling = {.rope_type = "linear", .factor = 2};
+  list.push_back({"qwen2", TestDense(64, 4, 2, 16, 40, 45)});
+  list.back().config.model_type = "qwen2";
+  list.back().config.tie_word_embeddings = true;
+  list.push_back({"qwen3", TestDense(64, 4, 2, 32, 40, 45)});
+  list.back().config.model_type = "qwen3";
+  list.back().config.rope_theta = 100;
+  list.back().config.rope_scaling = {.rope_type = "yarn", .factor = 4, .original_max_position_embeddings = 32};
+  list.push_back({"v2_lite", TestV3()});
+  {
+    ModelConfig& v2 = list.back().config;
+    v2.model_type = "deepseek_v2";
+    v2.scoring_func = "softmax";
+    v2.norm_topk_prob = false;
+    v2.rope_theta = 100;
+    v2.rope_scaling = {.rope_type = "yarn",
+                       .factor = 40,
+                       .original_max_position_embeddings = 32,
+                       .mscale = 0.707,
+                       .mscale_all_dim = 1.0};
+  }
   list.push_back({"v3_plain", TestV3()});
   list.push_back({"v3_query_latent", TestV3()});
   ModelConfig* c = &list.back().config;
@@ -117,8 +144,8 @@ inline void FillModel(Model& model, uint64_t seed, bool rounded = true) {
       float& w = model.data()[spec.offset + i];
       if (spec.kind == ParamKind::kNorm) {
         w = static_cast<float>(1 + 0.2 * rng.Normal());
-      } else if (spec.kind == ParamKind::kRouterBias) {
-        w = static_cast<float>(0.1 * rng.Normal());
+      } else if (spec.kind == ParamKind::kRouterBias || spec.kind == ParamKind::kBias) {
+        w = static_cast<float>((spec.kind == ParamKind::kBias ? 0.5 : 0.1) * rng.Normal());
       } else {
         w = static_cast<float>((lookup ? 0.3 : 1.5 / std::sqrt(static_cast<double>(spec.cols))) * rng.Normal());
         if (rounded) w = ToFloat(ToBf16(w));

@@ -26,6 +26,7 @@ class Builder {
     Put({name, 1, d, ParamKind::kNorm, 0, 0, false});
     Group();
   }
+  void Bias(const std::string& name, int64_t d) { Put({name, 1, d, ParamKind::kBias, 0, 0, false}); }
   void RouterBias(const std::string& name, int64_t e) {
     Group();
     Put({name, 1, e, ParamKind::kRouterBias, 0, 0, false});
@@ -66,16 +67,30 @@ class Builder {
       Matrix(a + "q_proj.weight", h * c_.head_dim, d);
       Matrix(a + "k_proj.weight", c_.num_key_value_heads * c_.head_dim, d);
       Matrix(a + "v_proj.weight", c_.num_key_value_heads * c_.head_dim, d);
+      Group();
+      if (c_.has_qkv_bias()) {
+        Bias(a + "q_proj.bias", h * c_.head_dim);
+        Bias(a + "k_proj.bias", c_.num_key_value_heads * c_.head_dim);
+        Bias(a + "v_proj.bias", c_.num_key_value_heads * c_.head_dim);
+      }
+      if (c_.has_qk_norm()) {
+        Norm(a + "q_norm.weight", c_.head_dim);
+        Norm(a + "k_norm.weight", c_.head_dim);
+      }
     }
     Group();
     Matrix(a + "o_proj.weight", d, h * c_.v_dim(), true);
+    if (c_.attention_bias) {
+      Group();
+      Bias(a + "o_proj.bias", d);
+    }
     Norm(p + "post_attention_layernorm.weight", d);
     if (!c_.is_moe_layer(layer)) {
       Ffn(p + "mlp.", c_.intermediate_size);
       return;
     }
     MatrixStd(p + "mlp.gate.weight", c_.n_routed_experts, d, 1.0 / std::sqrt(static_cast<double>(d)));
-    RouterBias(p + "mlp.gate.e_score_correction_bias", c_.n_routed_experts);
+    if (c_.has_router_bias()) RouterBias(p + "mlp.gate.e_score_correction_bias", c_.n_routed_experts);
     for (int64_t e = 0; e < c_.n_routed_experts; ++e)
       Ffn(p + "mlp.experts." + std::to_string(e) + ".", c_.moe_intermediate_size, true);
     if (c_.n_shared_experts > 0) Ffn(p + "mlp.shared_experts.", c_.n_shared_experts * c_.moe_intermediate_size);

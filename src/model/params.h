@@ -10,13 +10,13 @@
 
 namespace r1 {
 
-enum class ParamKind { kMatrix, kNorm, kRouterBias };
+enum class ParamKind { kMatrix, kNorm, kBias, kRouterBias };
 
 struct ParamSpec {
   std::string name;
   int64_t rows = 0, cols = 0;  // a vector has rows = 1 and is stored with shape [cols]
   ParamKind kind = ParamKind::kMatrix;
-  double init_std = 0;  // normal; norms start at 1, router biases at 0
+  double init_std = 0;  // normal; norms start at 1, biases at 0
   int64_t offset = 0;   // first element in the flat vector
   bool expert = false;  // a routed expert's matrix (for active-parameter counts)
   int64_t count() const { return rows * cols; }
@@ -30,7 +30,8 @@ struct ParamList {
   const ParamSpec* Find(const std::string& name) const;
 };
 
-// Matrices that one product reads together (q | kv_a, gate | up, q | k | v) are adjacent without padding; groups start
+// Matrices that one product reads together (q | kv_a, gate | up, q | k | v), and the biases of q, k and v, are adjacent
+// without padding; groups start
 // at multiples of 16.
 ParamList ListParams(const ModelConfig& config);
 

@@ -1,10 +1,10 @@
-// For tests: both kinds of model, with language or scalar head, in plain double precision, written from the DeepSeek-V3
-// report and the Hugging Face parameter names. No kernels, no bf16, no batching: one loop per formula. Gradients come
-// from central differences of it, so it has no backward to get wrong.
+// For tests: every kind of model, with language or scalar head, in plain double precision, written from the DeepSeek-V3
+// report, the reference pages of Llama and Qwen and the Hugging Face parameter names. No kernels, no bf16, no batching:
+// one loop per formula. Gradients come from central differences of it, so it has no backward to get wrong.
 //
 //   h = embed(t);  h += Attention(RMSNorm(h));  h += FFN(RMSNorm(h));  logits = head(RMSNorm(h))
-//   llama: grouped queries, rotation of pairs (i, i + d/2).    deepseek_v3: latent attention, rotation of pairs (2i, 2i
-//   + 1), V3 routing.
+//   llama, qwen2, qwen3: grouped queries, rotation of pairs (i, i + d/2).    deepseek_v2, deepseek_v3: latent
+//   attention, rotation of pairs (2i, 2i + 1), routing.
 // Expert choices can be frozen, so that a small change of the parameters cannot make the function jump.
 #pragma once
 
@@ -109,16 +109,58 @@ class Model {
     for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
     return sum;
   }
+  // Angle of pair i of a rotated width d, a position apart.
+  double Frequency(size_t i, double d) const {
+    const double pi = std::acos(-1.0), f = std::pow(c_.rope_theta, -2.0 * static_cast<double>(i) / d);
+    const RopeScaling& s = c_.rope_scaling;
+    const double length = static_cast<double>(s.original_max_position_embeddings);
+    if (s.rope_type == "linear") return f / s.factor;
+    if (s.rope_type == "llama3") {
+      const double turns = length * f / (2 * pi);  // of this pair in the old context
+      if (turns > s.high_freq_factor) return f;
+      if (turns < s.low_freq_factor) return f / s.factor;
+      const double keep = (turns - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
+      return f * (keep + (1 - keep) / s.factor);
+    }
+    if (s.rope_type == "yarn") {
+      const auto dimension = [&](double turns) {
+        return d / 2 * std::log(length / (2 * pi * turns)) / std::log(c_.rope_theta);
+      };
+      double first = std::floor(dimension(s.beta_fast)), last = std::ceil(dimension(s.beta_slow));
+      if (first < 0) first = 0;
+      if (last > d - 1) last = d - 1;
+      if (first == last) last += 0.001;
+      double part = (static_cast<double>(i) - first) / (last - first);
+      if (part < 0) part = 0;
+      if (part > 1) part = 1;
+      return f * (1 - part + part / s.factor);
+    }
+    return f;
+  }
+  static double YarnGain(double factor, double mscale) { return 1 + 0.1 * mscale * std::log(factor); }
+  double RotationLength() const {
+    const RopeScaling& s = c_.rope_scaling;
+    if (s.rope_type != "yarn") return 1;
+    if (s.attention_factor != 0) return s.attention_factor;
+    if (s.mscale != 0 && s.mscale_all_dim != 0)
+      return YarnGain(s.factor, s.mscale) / YarnGain(s.factor, s.mscale_all_dim);
+    return YarnGain(s.factor, 1);
+  }
   Vec Rotate(const Vec& x, int64_t position, bool interleaved) const {
     const size_t half = x.size() / 2;
+    const double length = RotationLength();
     Vec y(x.size());
     for (size_t i = 0; i < half; ++i) {
-      const double angle = static_cast<double>(position) *
-                           std::pow(c_.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(x.size()));
+      const double angle = static_cast<double>(position) * Frequency(i, static_cast<double>(x.size()));
       const size_t a = interleaved ? 2 * i : i, b = interleaved ? 2 * i + 1 : i + half;
-      y[a] = x[a] * std::cos(angle) - x[b] * std::sin(angle);
-      y[b] = x[a] * std::sin(angle) + x[b] * std::cos(angle);
+      y[a] = length * (x[a] * std::cos(angle) - x[b] * std::sin(angle));
+      y[b] = length * (x[a] * std::sin(angle) + x[b] * std::cos(angle));
     }
+    return y;
+  }
+  Vec Biased(const std::string& matrix, const Vec& x, bool with_bias) const {
+    Vec y = Linear(matrix + ".weight", x);
+    for (size_t i = 0; with_bias && i < y.size(); ++i) y[i] += P(matrix + ".bias")[i];
     return y;
   }
   Vec Embedding(int32_t token) const {
@@ -142,11 +184,17 @@ class Model {
     Heads out{std::vector<Rows>(static_cast<size_t>(heads)), std::vector<Rows>(static_cast<size_t>(heads)),
               std::vector<Rows>(static_cast<size_t>(heads))};
     for (size_t t = 0; t < x.size(); ++t) {
-      const Vec q = Linear(a + "q_proj.weight", x[t]), k = Linear(a + "k_proj.weight", x[t]),
-                v = Linear(a + "v_proj.weight", x[t]);
+      const bool bias = c_.model_type == "qwen2" || c_.attention_bias, normed = c_.model_type == "qwen3";
+      const Vec q = Biased(a + "q_proj", x[t], bias), k = Biased(a + "k_proj", x[t], bias),
+                v = Biased(a + "v_proj", x[t], bias);
       for (int64_t h = 0; h < heads; ++h) {
-        out.q[static_cast<size_t>(h)].push_back(Rotate(Slice(q, h * d, d), static_cast<int64_t>(t), false));
-        out.k[static_cast<size_t>(h)].push_back(Rotate(Slice(k, h / group * d, d), static_cast<int64_t>(t), false));
+        Vec qh = Slice(q, h * d, d), kh = Slice(k, h / group * d, d);
+        if (normed) {
+          qh = Norm(a + "q_norm.weight", qh);
+          kh = Norm(a + "k_norm.weight", kh);
+        }
+        out.q[static_cast<size_t>(h)].push_back(Rotate(qh, static_cast<int64_t>(t), false));
+        out.k[static_cast<size_t>(h)].push_back(Rotate(kh, static_cast<int64_t>(t), false));
         out.v[static_cast<size_t>(h)].push_back(Slice(v, h / group * d, d));
       }
     }
@@ -183,7 +231,9 @@ class Model {
   // Causal softmax attention of every head, heads side by side, then the output projection.
   Rows Attention(const std::string& a, const Rows& x) const {
     const Heads heads = c_.is_mla() ? LatentHeads(a, x) : GroupedHeads(a, x);
-    const double scale = 1 / std::sqrt(static_cast<double>(c_.qk_dim()));
+    double scale = 1 / std::sqrt(static_cast<double>(c_.qk_dim()));
+    if (c_.is_mla() && c_.rope_scaling.rope_type == "yarn")
+      scale *= std::pow(YarnGain(c_.rope_scaling.factor, c_.rope_scaling.mscale_all_dim), 2);
     Rows out(x.size());
     for (size_t h = 0; h < heads.q.size(); ++h) {
       for (size_t t = 0; t < x.size(); ++t) {
@@ -195,7 +245,7 @@ class Model {
         out[t].insert(out[t].end(), mixed.begin(), mixed.end());
       }
     }
-    for (Vec& row : out) row = Linear(a + "o_proj.weight", row);
+    for (Vec& row : out) row = Biased(a + "o_proj", row, c_.attention_bias);
     return out;
   }
 
@@ -250,7 +300,8 @@ class Model {
         for (double& s : score) total += (s = 1 / (1 + std::exp(-s)));
       }
       std::vector<int64_t>& chosen = choices_[{layer, sequence_, t}];
-      if (!frozen_) chosen = Choose(score, P(p + "gate.e_score_correction_bias"));
+      const bool corrected = c_.model_type == "deepseek_v3";
+      if (!frozen_) chosen = Choose(score, corrected ? P(p + "gate.e_score_correction_bias") : nullptr);
       double sum = 0;
       for (int64_t e : chosen) sum += score[static_cast<size_t>(e)];
       Vec y(x[t].size(), 0.0);

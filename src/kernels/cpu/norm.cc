@@ -5,6 +5,26 @@
 
 namespace r1::kernels::R1_ISA_NAME {
 
+namespace {
+
+// 1 / sqrt(mean(x²) + eps) of d elements.
+inline float InverseRms(const float* x, int64_t d, float eps) {
+  const int64_t whole = d / 16 * 16;
+  const int64_t rest = d - whole;
+  F16 squares = Zero();
+  for (int64_t i = 0; i < whole; i += 16) {
+    const F16 v = Load(x + i);
+    squares = Fma(v, v, squares);
+  }
+  if (rest > 0) {
+    const F16 v = LoadN(x + whole, rest, 0);
+    squares = Fma(v, v, squares);
+  }
+  return 1.0f / std::sqrt(ReduceSum(squares) / static_cast<float>(d) + eps);
+}
+
+}  // namespace
+
 void rms_norm(Bf16* y, int64_t ldy, float* r_T, const float* x, int64_t ldx, const float* w_D, int64_t t, int64_t d,
               float eps) {
   const int64_t whole = d / 16 * 16;
@@ -13,16 +33,7 @@ void rms_norm(Bf16* y, int64_t ldy, float* r_T, const float* x, int64_t ldx, con
   for (int64_t row = 0; row < t; ++row) {
     const float* x_row = x + row * ldx;
     Bf16* y_row = y + row * ldy;
-    F16 squares = Zero();
-    for (int64_t i = 0; i < whole; i += 16) {
-      const F16 v = Load(x_row + i);
-      squares = Fma(v, v, squares);
-    }
-    if (rest > 0) {
-      const F16 v = LoadN(x_row + whole, rest, 0);
-      squares = Fma(v, v, squares);
-    }
-    const float r = 1.0f / std::sqrt(ReduceSum(squares) / static_cast<float>(d) + eps);
+    const float r = InverseRms(x_row, d, eps);
     if (r_T != nullptr) r_T[row] = r;
     const F16 factor = Set(r);
     int64_t i = 0;
@@ -33,6 +44,22 @@ void rms_norm(Bf16* y, int64_t ldy, float* r_T, const float* x, int64_t ldx, con
       i += 16;
     }
     for (; i < padded; i += 16) StoreBf16(y_row + i, Zero());
+  }
+}
+
+void rms_norm_float(float* y, int64_t ldy, float* r_T, const float* x, int64_t ldx, const float* w_D, int64_t t,
+                    int64_t d, float eps) {
+  const int64_t whole = d / 16 * 16;
+  const int64_t rest = d - whole;
+  for (int64_t row = 0; row < t; ++row) {
+    const float* x_row = x + row * ldx;
+    float* y_row = y + row * ldy;
+    const float r = InverseRms(x_row, d, eps);
+    if (r_T != nullptr) r_T[row] = r;
+    const F16 factor = Set(r);
+    for (int64_t i = 0; i < whole; i += 16) Store(y_row + i, Mul(Mul(Load(x_row + i), factor), Load(w_D + i)));
+    if (rest > 0)
+      StoreN(y_row + whole, Mul(Mul(LoadN(x_row + whole, rest, 0), factor), LoadN(w_D + whole, rest, 0)), rest);
   }
 }
 

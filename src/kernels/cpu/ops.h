@@ -29,6 +29,8 @@ void attention_backward(const AttentionBackwardArgs& args);
 // norm.cc
 void rms_norm(Bf16* y, int64_t ldy, float* r_T, const float* x, int64_t ldx, const float* w_D, int64_t t, int64_t d,
               float eps);
+void rms_norm_float(float* y, int64_t ldy, float* r_T, const float* x, int64_t ldx, const float* w_D, int64_t t,
+                    int64_t d, float eps);
 void rms_norm_backward(float* dx, int64_t lddx, bool accumulate, float* dw_D, const float* dy, int64_t lddy,
                        const float* x, int64_t ldx, const float* w_D, const float* r_T, int64_t t, int64_t d);
 

@@ -19,6 +19,7 @@ const KernelTable& Table() {
       .attention_backward = attention_backward,
       .append_kv = append_kv,
       .rms_norm = rms_norm,
+      .rms_norm_float = rms_norm_float,
       .rms_norm_backward = rms_norm_backward,
       .swiglu = swiglu,
       .swiglu_backward = swiglu_backward,
