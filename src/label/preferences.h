@@ -63,8 +63,8 @@ struct PreferenceSet {
 Result<PreferenceSet> MakePreferences(const std::vector<PromptReplies>& prompts, const JudgeOptions& options,
                                       uint64_t seed);
 
-// Every different reply to a harmful or an open request with its hidden label (label/safety.h). Replies with a marker of
-// the conversation in them, such as <|begin|>, are passed over: no completion can hold one.
+// Every different reply to a harmful or an open request with its hidden label (label/safety.h). Replies with a marker
+// of the conversation in them, such as <|begin|>, are passed over: no completion can hold one.
 std::vector<SafetyExample> MakeSafetyExamples(const std::vector<PromptReplies>& prompts);
 
 // JSONL, one object a line, each ended by a newline:
