@@ -104,7 +104,8 @@ TEST_F(GemmTest, EveryTableEqualsTheDefinitionInEveryBit) {
   for (int64_t m = 1; m <= 70; ++m) shapes.push_back({m, 1 + m * 7 % 50, 1 + m * 29 % 100});
   for (int64_t n = 1; n <= 66; n += 5) shapes.push_back({33, n, 64});
   for (int64_t k : {1, 2, 31, 32, 33, 95, 128, 511, 512, 513, 1100}) shapes.push_back({7, 40, k});
-  for (Shape s : {Shape{64, 64, 64}, Shape{100, 96, 128}, Shape{1, 128, 544}, Shape{6, 31, 32}, Shape{48, 17, 1056}})
+  for (Shape s : {Shape{64, 64, 64}, Shape{100, 96, 128}, Shape{1, 128, 544}, Shape{6, 31, 32}, Shape{48, 17, 1056},
+                  Shape{205, 41, 300}})
     shapes.push_back(s);
   uint64_t seed = 1;
   for (const Shape& s : shapes) {
@@ -180,12 +181,14 @@ TEST_F(GemmTest, WritesNothingElse) {
 TEST_F(GemmTest, EmptyReductionIsZeroOrUnchanged) {
   for (const KernelTable* table : AllTables()) {
     Bf16 a[64] = {};
-    for (int64_t m : {1, 6}) {
-      std::vector<float> c(static_cast<size_t>(m), 3.0f);
-      table->gemm({a, 0, a, c.data(), 1, m, 1, 0, true});
-      EXPECT_EQ(c[0], 3.0f) << Isa(*table);
-      table->gemm({a, 0, a, c.data(), 1, m, 1, 0, false});
-      EXPECT_EQ(c[0], 0.0f) << Isa(*table);
+    for (int64_t m : {1, 6, 40}) {
+      for (int64_t n : {1, 20}) {
+        std::vector<float> c(static_cast<size_t>(m * n), 3.0f);
+        table->gemm({a, 0, a, c.data(), n, m, n, 0, true});
+        EXPECT_EQ(c, std::vector<float>(c.size(), 3.0f)) << Isa(*table) << " m " << m;
+        table->gemm({a, 0, a, c.data(), n, m, n, 0, false});
+        EXPECT_EQ(c, std::vector<float>(c.size(), 0.0f)) << Isa(*table) << " m " << m;
+      }
     }
   }
 }

@@ -87,9 +87,9 @@ struct Work {
   std::string text;
 };
 
-// Tokens of a stage's data: what earlier stages keep, and for files the bytes of a line's text a token takes.
+// Tokens of a stage's data: what earlier stages keep; of files their bytes, divided by what a token takes.
 double DataTokens(const std::string& names, const std::map<std::string, double>& kept_tokens) {
-  constexpr double kBytesPerToken = 6;  // of JSONL in the built-in world; about right for English prose too
+  constexpr double kBytesPerToken = 6;  // 5.3 in the JSONL of the built-in world, prompts counted
   double tokens = 0;
   for (const std::string& name : SplitList(names)) {
     if (const auto kept = kept_tokens.find(name); kept != kept_tokens.end()) {

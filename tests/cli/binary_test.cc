@@ -1,8 +1,6 @@
 // The built r1 binary, from outside: every help page, messages, exit codes, JSON on standard output, configuration
 // files, completion in the shells that are installed. R1_BINARY is its path.
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -16,51 +14,14 @@
 #include "cli/commands.h"
 #include "store/gguf.h"
 #include "store/safetensors_index.h"
+#include "support/program.h"
 #include "text/bpe_train.h"
 
 namespace r1::cli {
 namespace {
 
-struct Outcome {
-  int code = -1;
-  std::string out, err;
-};
-
-std::string Slurp(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 std::string Scratch(const std::string& name) {
   return ::testing::TempDir() + "r1_binary_" + std::to_string(getpid()) + "_" + name;
-}
-
-// Runs a program without a shell in between. stdout_path: where its output goes ("" : a file that is read back).
-Outcome Execute(const std::vector<std::string>& words, const std::string& stdout_path = "") {
-  const std::string out = stdout_path.empty() ? Scratch("out") : stdout_path, err = Scratch("err");
-  const pid_t child = fork();
-  if (child == 0) {
-    const int null = open("/dev/null", O_RDONLY);
-    const int to = open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600),
-              complain = open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    dup2(null, 0);
-    dup2(to, 1);
-    dup2(complain, 2);
-    std::vector<char*> argv;
-    for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-    argv.push_back(nullptr);
-    execvp(argv[0], argv.data());
-    _exit(127);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  Outcome outcome;
-  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-  if (stdout_path.empty()) outcome.out = Slurp(out);
-  outcome.err = Slurp(err);
-  std::remove(err.c_str());
-  if (stdout_path.empty()) std::remove(out.c_str());
-  return outcome;
 }
 
 Outcome R1(std::vector<std::string> words) {

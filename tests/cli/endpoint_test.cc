@@ -1,8 +1,5 @@
 // r1 distill and r1 sample against endpoints, from outside: a teacher behind an API, keys that stay secret, refusals.
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -15,6 +12,7 @@
 #include "kernels/kernels.h"
 #include "model/io.h"
 #include "support/fake_endpoint.h"
+#include "support/program.h"
 #include "world/task.h"
 
 namespace r1::cli {
@@ -46,11 +44,6 @@ std::vector<std::string> FilesWith(const std::string& folder, const std::string&
 
 class EndpointCommand : public testing::Test {
  protected:
-  struct Outcome {
-    int code = -1;
-    std::string text;  // both outputs
-  };
-
   void SetUp() override {
     setenv("R1_TEST_KEY", kKey, 1);
     ASSERT_TRUE(MakeDirs(dir_ / "work").ok());
@@ -71,23 +64,9 @@ class EndpointCommand : public testing::Test {
     ASSERT_TRUE(WriteFileAtomic(JoinPath(folder, "tokenizer.json"), tokenizer.ToJson()).ok());
   }
 
-  Outcome R1(std::vector<std::string> words) const {
+  static Outcome R1(std::vector<std::string> words) {
     words.insert(words.begin(), R1_BINARY);
-    const std::string output = dir_ / "output";
-    const pid_t child = fork();
-    if (child == 0) {
-      const int to = open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-      dup2(to, 1);
-      dup2(to, 2);
-      std::vector<char*> argv;
-      for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-      argv.push_back(nullptr);
-      execv(argv[0], argv.data());
-      _exit(127);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status), Read(output)};
+    return Execute(words);
   }
 
   Outcome Distill(const std::string& url, const std::vector<std::string>& more = {}) const {
@@ -128,7 +107,7 @@ TEST_F(EndpointCommand, AStudentLearnsFromTheRightAnswersOfATeacherBehindAnApi) 
     return FakeReply{.body = FakeChatBody(ParseTaskPrompt(QuestionOf(r)).value().solution)};
   });
   const Outcome outcome = Distill(teacher.url());
-  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  ASSERT_EQ(outcome.code, 0) << outcome.text();
   const nlohmann::json stats = nlohmann::json::parse(Read(dir_ / "run/sample/stats.json"));
   EXPECT_EQ(stats["source"], "endpoint");
   EXPECT_EQ(stats["samples"], 40);
@@ -138,7 +117,7 @@ TEST_F(EndpointCommand, AStudentLearnsFromTheRightAnswersOfATeacherBehindAnApi) 
   EXPECT_FALSE(Read(dir_ / "run/sft/metrics.jsonl").empty());
   for (const FakeRequest& request : teacher.requests())
     EXPECT_NE(request.head.find(std::string("Bearer ") + kKey), std::string::npos);
-  EXPECT_EQ(outcome.text.find(kKey), std::string::npos);
+  EXPECT_EQ(outcome.text().find(kKey), std::string::npos);
   EXPECT_EQ(FilesWith(dir_ / "run", kKey), std::vector<std::string>{});
   const nlohmann::json manifest = nlohmann::json::parse(Read(dir_ / "run/manifest.json"));
   EXPECT_EQ(manifest["stages"][0]["endpoint"], teacher.url());
@@ -153,33 +132,33 @@ TEST_F(EndpointCommand, ARefusedKeyIsExitCode69AndNotShown) {
     return FakeReply{.status = 401, .body = "{\"error\": \"wrong key " + std::string(kKey) + "\"}"};
   });
   const Outcome outcome = Distill(teacher.url());
-  EXPECT_EQ(outcome.code, 69) << outcome.text;
-  EXPECT_NE(outcome.text.find(teacher.url()), std::string::npos) << outcome.text;
-  EXPECT_EQ(outcome.text.find(kKey), std::string::npos) << outcome.text;
+  EXPECT_EQ(outcome.code, 69) << outcome.text();
+  EXPECT_NE(outcome.text().find(teacher.url()), std::string::npos) << outcome.text();
+  EXPECT_EQ(outcome.text().find(kKey), std::string::npos) << outcome.text();
   unsetenv("R1_TEST_KEY");
   const Outcome unset = Distill(teacher.url());
-  EXPECT_EQ(unset.code, 69) << unset.text;
-  EXPECT_NE(unset.text.find("R1_TEST_KEY"), std::string::npos) << unset.text;
+  EXPECT_EQ(unset.code, 69) << unset.text();
+  EXPECT_NE(unset.text().find("R1_TEST_KEY"), std::string::npos) << unset.text();
 }
 
 TEST_F(EndpointCommand, ATeacherThatIsNeverRightTeachesNothing) {
   FakeEndpoint teacher([](const FakeRequest&, int64_t) { return FakeReply{.body = FakeChatBody("I do not know")}; });
   const Outcome outcome = Distill(teacher.url());
   EXPECT_NE(outcome.code, 0);
-  EXPECT_NE(outcome.text.find("samples.jsonl"), std::string::npos) << outcome.text;
+  EXPECT_NE(outcome.text().find("samples.jsonl"), std::string::npos) << outcome.text();
   EXPECT_FALSE(Exists(dir_ / "run/sft/metrics.jsonl"));
 }
 
 TEST_F(EndpointCommand, LogitsNeedATeacherWithTheSameTokenizer) {
   const Outcome text = Distill("http://127.0.0.1:9/v1", {"--method", "logits"});
-  EXPECT_EQ(text.code, 64) << text.text;
-  EXPECT_NE(text.text.find("text has no logits"), std::string::npos) << text.text;
+  EXPECT_EQ(text.code, 64) << text.text();
+  EXPECT_NE(text.text().find("text has no logits"), std::string::npos) << text.text();
   MakeModel(dir_ / "other", 2500);
   if (Read(dir_ / "other/tokenizer.json") == Read(dir_ / "student/tokenizer.json")) FAIL() << "one tokenizer";
   const Outcome other = R1({"distill", dir_ / "student", "--teacher", dir_ / "other", "--method", "logits",
                             "--problems", "2", "--output-dir", dir_ / "run"});
-  EXPECT_EQ(other.code, 78) << other.text;
-  EXPECT_NE(other.text.find("tokenizer"), std::string::npos) << other.text;
+  EXPECT_EQ(other.code, 78) << other.text();
+  EXPECT_NE(other.text().find("tokenizer"), std::string::npos) << other.text();
 }
 
 }  // namespace

@@ -225,6 +225,7 @@ inline void WideKernel(const float* left, int64_t left_stride, const float* righ
   }
 }
 
+// As WideKernel<R> for the rows left over, 1 .. R of them.
 template <int R>
 inline void WideRowsUpTo(int64_t rows, const float* left, int64_t left_stride, const float* right, int64_t blocks,
                          float* c, int64_t ldc, bool accumulate) {
@@ -234,6 +235,7 @@ inline void WideRowsUpTo(int64_t rows, const float* left, int64_t left_stride, c
   WideKernel<R>(left, left_stride, right, blocks, c, ldc, accumulate);
 }
 
+// blocks > 0: an empty reduction, which writes zeros, is FmaProduct's. 64 KiB of stack.
 template <class Right>
 void WideProduct(const Product<Right>& p) {
   constexpr int64_t kWideBlocks = 4;                      // reduction blocks at a time
@@ -404,7 +406,7 @@ inline void Multiply(const Product<Right>& p) {
 #if defined(R1_ISA_amx)
   if (p.m >= kTileMinRows) return TileProduct(p);
 #elif defined(R1_ISA_avx2)
-  if (p.m >= kWideMinRows) return WideProduct(p);
+  if (p.m >= kWideMinRows && p.blocks > 0) return WideProduct(p);
 #endif
   FmaProduct(p);
 }
