@@ -7,26 +7,17 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "model/param_source.h"
 #include "store/safetensors.h"
 
 namespace r1 {
-
-namespace {
-
-constexpr int64_t kMaxConfigBytes = int64_t{1} << 20;
-
-std::vector<int64_t> ShapeOf(const ParamSpec& spec) {
-  return spec.kind == ParamKind::kMatrix ? std::vector<int64_t>{spec.rows, spec.cols} : std::vector<int64_t>{spec.cols};
-}
-
-}  // namespace
 
 Status WriteFlat(const std::string& path, const ParamList& params,
                  const std::vector<std::pair<std::string, const float*>>& vectors) {
   std::vector<TensorToStore> tensors;
   for (const auto& [prefix, data] : vectors) {
     for (const ParamSpec& spec : params.specs)
-      tensors.push_back({prefix + spec.name, StoredType::kF32, ShapeOf(spec), data + spec.offset});
+      tensors.push_back({prefix + spec.name, StoredType::kF32, StoredShape(spec), data + spec.offset});
   }
   return WriteSafetensors(path, tensors, {{"format", "pt"}});
 }
@@ -37,7 +28,7 @@ Status ReadFlat(const std::string& path, const ParamList& params,
   std::set<std::string> wanted;
   for (const auto& [prefix, data] : vectors) {
     for (const ParamSpec& spec : params.specs) {
-      R1_ASSIGN(const StoredTensor* tensor, file.Get(prefix + spec.name, StoredType::kF32, ShapeOf(spec)));
+      R1_ASSIGN(const StoredTensor* tensor, file.Get(prefix + spec.name, StoredType::kF32, StoredShape(spec)));
       std::memcpy(data + spec.offset, tensor->data, static_cast<size_t>(tensor->bytes));
       wanted.insert(prefix + spec.name);
       if (const int64_t bad = CountNonFinite(*tensor); bad > 0)
@@ -65,18 +56,11 @@ Status ReadWeights(const std::string& folder, Model& model) {
   return ReadFlat(JoinPath(folder, "model.safetensors"), model.params(), {{"", model.data()}});
 }
 
-Result<Model> LoadModel(const std::string& folder, bool for_training, ThreadPool& pool) {
-  const std::string path = JoinPath(folder, "config.json");
-  R1_ASSIGN(const std::string text, ReadFile(path, kMaxConfigBytes));
-  R1_ASSIGN(const ModelConfig config, ModelConfigFromJson(text, path));
-  // Sizes from a file are not trusted with memory before the weights are known to be there.
-  const int64_t bytes = ListParams(config).total * static_cast<int64_t>(sizeof(float));
-  R1_ASSIGN(const int64_t stored, FileSize(JoinPath(folder, "model.safetensors")));
-  if (stored < bytes / 2)
-    return Error{ErrorCode::kBadInput, JoinPath(folder, "model.safetensors") + ": " + BytesText(stored) + ", but " +
-                                           path + " describes a model of " + BytesText(bytes)};
-  Model model(config, for_training);
-  R1_TRY(ReadWeights(folder, model));
+Result<Model> LoadModel(const std::string& path, bool for_training, ThreadPool& pool) {
+  // Sizes from a file are not trusted with memory before every tensor is known to be there: binding checks all shapes.
+  R1_ASSIGN(const ModelSource source, OpenModelSource(path));
+  Model model(source.config, for_training);
+  R1_TRY(ReadParams(*source.params, model.params(), model.data()));
   model.Pack(pool);
   return Result<Model>(std::move(model));
 }

@@ -1,5 +1,5 @@
-// Models on disk: a folder with stock Hugging Face files (config.json, model.safetensors with F32 tensors,
-// generation_config.json).
+// Models on disk: writing a folder with stock Hugging Face files (config.json, model.safetensors with F32 tensors,
+// generation_config.json), loading whatever model/param_source.h reads.
 #pragma once
 
 #include <string>
@@ -11,9 +11,10 @@ namespace r1 {
 
 // config.json, generation_config.json and model.safetensors. end_token: the id that ends a reply, -1 if none.
 Status WriteModelFiles(const std::string& folder, const Model& model, int32_t begin_token, int32_t end_token);
-// Checks names, shapes and types of every parameter; a tensor too many or too few is an error that names it.
+// The F32 weights that WriteModelFiles wrote, into a model of the same config. Checks names, shapes and types of every
+// parameter; a tensor too many or too few is an error that names it.
 Status ReadWeights(const std::string& folder, Model& model);
-Result<Model> LoadModel(const std::string& folder, bool for_training, ThreadPool& pool);
+Result<Model> LoadModel(const std::string& path, bool for_training, ThreadPool& pool);
 // A model for training with another head on the body of the one in folder: its parameters of the same name, without the
 // prediction module; the rest (score.weight on a language model's body) as Init(seed) makes it. A reward model's folder
 // with num_labels 1 keeps its score.weight.
