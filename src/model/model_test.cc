@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "model/model_test_util.h"
+#include "model/rope.h"
 
 namespace r1 {
 namespace {
@@ -124,7 +125,9 @@ TEST_P(ModelAgainstReference, LongSequenceOfOneLayer) {
   Append(&want, reference.Forward(flat.data(), sequences, {}).logp);
   Append(&got, RunProduct(ctx, model, sequences, {}, false).logp);
   const Distance d = Compare(got, want);
-  EXPECT_LT(d.rms, std::ldexp(2.0, -9) * 3 * d.spread);
+  // Rounding of q and k moves a score in proportion to its scale, which yarn raises (by 1.87 in v2_lite).
+  const double sharper = SoftmaxScale(c) * std::sqrt(static_cast<double>(c.qk_dim()));
+  EXPECT_LT(d.rms, std::ldexp(2.0, -9) * 3 * sharper * d.spread);
   EXPECT_GT(d.correlation, 0.9998);
 }
 

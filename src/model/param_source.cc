@@ -44,7 +44,7 @@ class TensorParams final : public ParamSource {
       const std::vector<int64_t> shape = StoredShape(spec);
       if (tensor == nullptr) return Fail(fmt::format("no tensor {}, which the model must have", Quote(spec.name)));
       if (tensor->shape != shape) {
-        return Fail(fmt::format("tensor {} has the shape {}; the config makes it {}", Quote(spec.name),
+        return Fail(fmt::format("tensor {} has the shape {}; by config.json it would be {}", Quote(spec.name),
                                 ShapeText(tensor->shape), ShapeText(shape)));
       }
       if (!CanDecode(tensor->type)) {
