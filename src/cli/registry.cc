@@ -2,11 +2,13 @@
 
 namespace r1::cli {
 
+Command LogitsCommand();  // MOVE
+
 std::vector<Command> AllCommands() {
-  return {RunCommand(),     PretrainCommand(), SftCommand(),       RlCommand(),       RmCommand(),
-          SampleCommand(),  DistillCommand(),  GenerateCommand(),  EvalCommand(),     ReportCommand(),
-          InspectCommand(), TokenizeCommand(), TemplateCommand(),  DiffRunsCommand(), DoctorCommand(),
-          VersionCommand(), BenchCommand(),    CompletionCommand()};
+  return {RunCommand(),     PretrainCommand(), SftCommand(),      RlCommand(),        RmCommand(),
+          SampleCommand(),  DistillCommand(),  GenerateCommand(), EvalCommand(),      ReportCommand(),
+          InspectCommand(), LogitsCommand(),   TokenizeCommand(), TemplateCommand(),  DiffRunsCommand(),
+          DoctorCommand(),  VersionCommand(),  BenchCommand(),    CompletionCommand()};
 }
 
 }  // namespace r1::cli
