@@ -2,8 +2,6 @@
 
 namespace r1::cli {
 
-Command LogitsCommand();  // MOVE
-
 std::vector<Command> AllCommands() {
   return {RunCommand(),     PretrainCommand(), SftCommand(),      RlCommand(),        RmCommand(),
           SampleCommand(),  DistillCommand(),  GenerateCommand(), EvalCommand(),      ReportCommand(),

@@ -24,8 +24,13 @@ Result<std::vector<Completion>> SampleFloat(FloatRunner& runner, const std::vect
   const kernels::KernelTable& k = kernels::Kernels();
   const int64_t v = runner.width(), limit = options.token_limit > 0 ? options.token_limit : v;
   const float inv_temperature = InverseTemperature(options.sampling);
-  R1_ASSIGN(const std::span<const float> first, runner.Append(prompt, FloatRunner::Rows::kLast));
-  const std::vector<float> after_prompt(first.begin(), first.end());
+  std::vector<float> after_prompt;
+  constexpr int64_t kBlock = 256;  // tokens at a time bound the memory; they change no number
+  for (int64_t at = 0; at < n; at += kBlock) {
+    const std::span<const int32_t> block(prompt.data() + at, static_cast<size_t>(std::min(kBlock, n - at)));
+    R1_ASSIGN(const std::span<const float> row, runner.Append(block, FloatRunner::Rows::kLast));
+    after_prompt.assign(row.begin(), row.end());
+  }
   Sampler sampler(options.sampling);
   std::vector<Completion> out(static_cast<size_t>(samples));
   for (int64_t sample = 0; sample < samples; ++sample) {

@@ -1,3 +1,4 @@
+// Chooses the float32 operations of an instruction set.
 #include <cstring>
 
 #include "base/check.h"

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "base/files.h"
-#include "model/rope.h"
 
 namespace r1 {
 namespace {

@@ -33,6 +33,4 @@ void FillRopeTable(const ModelConfig& config, int64_t positions, float* table);
 // Scale of the attention scores: 1 / sqrt(d_qk), times m² with m = 0.1 mscale_all_dim ln(factor) + 1 under yarn.
 double SoftmaxScale(const ModelConfig& config);
 
-Status ValidateStoredConfig(const ModelConfig& config, const std::string& where);  // MOVE
-
 }  // namespace r1
