@@ -50,16 +50,25 @@ class LogitsCommandOn : public ::testing::Test {
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     return Json(outcome);
   }
-  static double Difference(const nlohmann::json& a, const nlohmann::json& b) {
-    double largest = 0;
+  struct Distance {
+    double largest = 0, mean = 0;  // of the absolute differences of logits
+  };
+  static Distance Difference(const nlohmann::json& a, const nlohmann::json& b) {
+    Distance d;
+    double count = 0;
     EXPECT_EQ(a["positions"].size(), b["positions"].size());
     for (size_t i = 0; i < a["positions"].size(); ++i) {
       const auto x = a["positions"][i]["logits"].get<std::vector<double>>(),
                  y = b["positions"][i]["logits"].get<std::vector<double>>();
       EXPECT_EQ(x.size(), y.size());
-      for (size_t j = 0; j < x.size(); ++j) largest = std::max(largest, std::abs(x[j] - y[j]));
+      for (size_t j = 0; j < x.size(); ++j) {
+        d.largest = std::max(d.largest, std::abs(x[j] - y[j]));
+        d.mean += std::abs(x[j] - y[j]);
+      }
+      count += static_cast<double>(x.size());
     }
-    return largest;
+    d.mean /= count;
+    return d;
   }
   const TempDir dir_;
 };
@@ -101,9 +110,12 @@ TEST_F(LogitsCommandOn, FormsOfOneFunctionAgree) {
     const nlohmann::json f32 = Logits({"--tokens", tokens}), bf16 = Logits({"--tokens", tokens, "--dtype", "bf16"}),
                          absorbed = Logits({"--tokens", tokens, "--absorbed"});
     EXPECT_EQ(f32["positions"].size(), 70u);
-    EXPECT_LT(Difference(f32, absorbed), 1e-4);
-    EXPECT_GT(Difference(f32, bf16), 0);
-    EXPECT_LT(Difference(f32, bf16), 0.2);
+    EXPECT_LT(Difference(f32, absorbed).largest, 1e-4);
+    // Not the largest one: where two experts are nearly tied, the roundings of bf16 may choose the other.
+    const double mean = Difference(f32, bf16).mean;
+    RecordProperty(std::string("mean_of_") + preset, std::to_string(mean));
+    EXPECT_GT(mean, 0);
+    EXPECT_LT(mean, 0.05);
     const nlohmann::json last = Logits({"--tokens", tokens, "--last"});
     EXPECT_EQ(last["positions"][0], f32["positions"][69]);
     EXPECT_EQ(Logits({"--tokens", tokens, "--last", "--dtype", "bf16"})["positions"][0], bf16["positions"][69]);
