@@ -15,6 +15,7 @@ Command DoctorCommand();
 Command EvalCommand();
 Command GenerateCommand();
 Command InspectCommand();
+Command LogitsCommand();
 Command PretrainCommand();
 Command ReportCommand();
 Command RlCommand();

@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/model_source.h"
 #include "cli/output.h"
+#include "infer/float_rollout.h"
 #include "infer/rollout.h"
 #include "world/words.h"
 
@@ -28,6 +29,8 @@ struct GenerateConfig {
   bool stream = true;
   bool as_is = false;
   bool show_thinking = true;
+  std::string dtype = "bf16";
+  std::string tokenizer;
   int64_t threads = 0;
 
   template <class V>
@@ -41,6 +44,10 @@ struct GenerateConfig {
     v("as_is", as_is,
       "the prompt is complete, with its markers (<|begin|><|user|> ... <|assistant|>): put none around it");
     v("show_thinking", show_thinking, "print what stands between <think> and </think>");
+    v("dtype", dtype,
+      "bf16: what training computes with; f32: float32 throughout, for any model and one answer at a time");
+    v("tokenizer", tokenizer,
+      "tokenizer.json or vocabulary of llama2.c (.bin); if not given, the model folder's tokenizer.json");
     v("threads", threads, "threads to compute with; 0: all cores. Changes the speed only");
   }
 };
@@ -55,6 +62,8 @@ Status Validate(const GenerateConfig& config) {
   if (config.max_completion_length < 1 || config.max_completion_length > (1 << 20))
     return outside("max-completion-length", config.max_completion_length, 1, 1 << 20);
   if (config.seed < 0) return Error{ErrorCode::kUsage, "--seed: must be 0 or more"};
+  if (config.dtype != "f32" && config.dtype != "bf16")
+    return Error{ErrorCode::kUsage, fmt::format("--dtype: '{}' is neither bf16 nor f32", config.dtype)};
   return {};
 }
 
@@ -62,21 +71,27 @@ Status Validate(const GenerateConfig& config) {
 // left out.
 class Writer {
  public:
-  Writer(const Tokenizer& tokenizer, bool show_thinking)
+  // leading: the space that begins the first token is printed (text of the prompt stands before it).
+  Writer(const Tokenizer& tokenizer, std::vector<int32_t> stop, bool leading, bool show_thinking)
       : tokenizer_(tokenizer),
+        stop_(std::move(stop)),
+        leading_(leading),
+        drop_space_(!leading),
         think_(tokenizer.IdOf(kThinkMarker)),
         end_think_(tokenizer.IdOf(kEndThinkMarker)),
-        end_(tokenizer.IdOf(kEndMarker)),
         show_thinking_(show_thinking),
         colour_(isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr) {}
 
   void Add(int32_t token) {
-    if (token == end_) return;
+    if (std::find(stop_.begin(), stop_.end(), token) != stop_.end()) return;
     if (token == think_) {
       thinking_ = true;
       if (show_thinking_ && colour_) Print("\x1b[2m");
     }
-    if (show_thinking_ || !thinking_) Text(tokenizer_.TextOf(token));
+    std::string text = tokenizer_.TextOf(token);
+    if (drop_space_ && text.starts_with(' ')) text.erase(0, 1);
+    drop_space_ = false;
+    if (show_thinking_ || !thinking_) Text(text);
     if (token == end_think_) {
       if (show_thinking_ && colour_) Print("\x1b[0m");
       thinking_ = false;
@@ -90,6 +105,7 @@ class Writer {
     Print("\n");
     pending_.clear();
     thinking_ = false;
+    drop_space_ = !leading_;
   }
 
  private:
@@ -111,7 +127,9 @@ class Writer {
   }
 
   const Tokenizer& tokenizer_;
-  int32_t think_, end_think_, end_;
+  std::vector<int32_t> stop_;
+  bool leading_, drop_space_;
+  int32_t think_, end_think_;
   bool show_thinking_, colour_;
   bool thinking_ = false;
   std::string pending_;
@@ -134,20 +152,48 @@ Result<std::string> ReadPrompt(const Invocation& invocation) {
   return text;
 }
 
-Result<int> Run(const GenerateConfig& config, const Invocation& invocation) {
-  R1_TRY(Validate(config));
-  R1_ASSIGN(const std::unique_ptr<ThreadPool> pool, MakePool(config.threads));
-  R1_ASSIGN(const std::string prompt, ReadPrompt(invocation));
-  R1_ASSIGN(const OpenedModel opened, OpenModel(invocation.positionals[0], *pool));
+using Answers = Result<std::vector<Completion>>;
+
+Answers Sample(const OpenedModel& opened, const std::vector<int32_t>& prompt, int64_t samples,
+               const RolloutOptions& options, ThreadPool& pool) {
+  RolloutEngine engine(opened.model, pool);
+  R1_ASSIGN(auto results, engine.Run({{prompt, 0, samples}}, options));
+  return std::move(results[0]);
+}
+
+Answers Sample(const OpenedFloatModel& opened, const std::vector<int32_t>& prompt, int64_t samples,
+               const RolloutOptions& options, ThreadPool& pool) {
+  const ModelConfig& config = opened.model.config;
+  const int64_t wanted = static_cast<int64_t>(prompt.size()) + options.max_new_tokens;
+  FloatRunner runner(config, opened.model.params.data(), std::min(wanted, config.max_position_embeddings), pool);
+  return SampleFloat(runner, prompt, samples, options);
+}
+
+// The space that begins a text of SentencePiece is no part of it; behind other text it is.
+bool HasLeadingSpace(const Tokenizer& tokenizer, const std::vector<int32_t>& prompt) {
+  return tokenizer.parts().normalizer != Normalizer::kSpaceBefore || !tokenizer.Decode(prompt, true).empty();
+}
+
+std::string TextOf(const Tokenizer& tokenizer, const std::vector<int32_t>& tokens, bool leading) {
+  std::string text = tokenizer.Decode(tokens);
+  const bool dropped = tokenizer.parts().normalizer == Normalizer::kSpaceBefore && !tokens.empty() &&
+                       tokenizer.TextOf(tokens[0]).starts_with(' ');
+  return leading && dropped ? " " + text : text;
+}
+
+template <class Opened>
+Result<int> Generate(const GenerateConfig& config, const Invocation& invocation, const std::string& prompt,
+                     const Opened& opened, ThreadPool& pool) {
   InstallInterruptHandler();
-  RolloutRequest request{PromptTokens(opened.tokenizer, prompt, config.as_is), 0, config.num_generations};
+  const std::vector<int32_t> prompt_tokens = PromptTokens(opened.tokenizer, prompt, config.as_is);
   RolloutOptions options;
   options.sampling = config.sampling;
   options.max_new_tokens = config.max_completion_length;
   options.stop = opened.stop;
   options.token_limit = opened.tokenizer.size();
   options.seed = static_cast<uint64_t>(config.seed);
-  Writer writer(opened.tokenizer, config.show_thinking);
+  const bool leading = HasLeadingSpace(opened.tokenizer, prompt_tokens);
+  Writer writer(opened.tokenizer, opened.stop, leading, config.show_thinking);
   const bool streaming = config.stream && config.num_generations == 1 && !invocation.json;
   if (streaming) {
     options.on_token = [&](size_t, int64_t, int32_t token) {
@@ -155,21 +201,20 @@ Result<int> Run(const GenerateConfig& config, const Invocation& invocation) {
       return !Interrupted();
     };
   }
-  RolloutEngine engine(opened.model, *pool);
   const auto began = std::chrono::steady_clock::now();
-  R1_ASSIGN(const auto results, engine.Run({request}, options));
+  R1_ASSIGN(const auto results, Sample(opened, prompt_tokens, config.num_generations, options, pool));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   if (streaming) writer.Finish();
   if (Interrupted()) return Error{ErrorCode::kInterrupted, "interrupted"};
   int64_t tokens = 0;
   nlohmann::ordered_json completions = nlohmann::ordered_json::array();
-  for (const Completion& completion : results[0]) {
+  for (const Completion& completion : results) {
     const auto n = static_cast<int64_t>(completion.tokens.size());
     tokens += n;
     double logp = 0;
     for (const float value : completion.logp) logp += static_cast<double>(value);
     if (invocation.json) {
-      completions.push_back({{"text", opened.tokenizer.Decode(completion.tokens)},
+      completions.push_back({{"text", TextOf(opened.tokenizer, completion.tokens, leading)},
                              {"tokens", n},
                              {"finish_reason", completion.finish == FinishReason::kStop ? "stop" : "length"},
                              {"logprob", logp},
@@ -182,14 +227,27 @@ Result<int> Run(const GenerateConfig& config, const Invocation& invocation) {
   if (invocation.json) {
     PrintJson({{"model", opened.folder},
                {"prompt", prompt},
-               {"prompt_tokens", request.prompt.size()},
+               {"prompt_tokens", prompt_tokens.size()},
                {"completions", completions},
                {"seconds", seconds},
                {"tokens_per_second", seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0}});
   } else {
-    LogInfo(fmt::format("{} prompt and {} new tokens in {:.2f} s", request.prompt.size(), tokens, seconds));
+    LogInfo(fmt::format("{} prompt and {} new tokens in {:.2f} s", prompt_tokens.size(), tokens, seconds));
   }
   return 0;
+}
+
+Result<int> Run(const GenerateConfig& config, const Invocation& invocation) {
+  R1_TRY(Validate(config));
+  R1_ASSIGN(const std::unique_ptr<ThreadPool> pool, MakePool(config.threads));
+  R1_ASSIGN(const std::string prompt, ReadPrompt(invocation));
+  const std::string& path = invocation.positionals[0];
+  if (config.dtype == "f32") {
+    R1_ASSIGN(const OpenedFloatModel opened, OpenFloatModel(path, config.tokenizer));
+    return Generate(config, invocation, prompt, opened, *pool);
+  }
+  R1_ASSIGN(const OpenedModel opened, OpenModel(path, *pool, config.tokenizer));
+  return Generate(config, invocation, prompt, opened, *pool);
 }
 
 }  // namespace
@@ -208,9 +266,12 @@ Command GenerateCommand() {
                       {"echo 'pick 14 8 20 3 5 sum 42' | r1 generate runs/zero/rl --temperature 0",
                        "the prompt from standard input, always the likeliest word"},
                       {"r1 generate runs/zero/rl 'pick 14 8 20 3 5 sum 42' --num-generations 16 --json",
-                       "sixteen answers for a script"}};
-  command.positionals = {{"MODEL", "a model folder, a checkpoint, or a stage folder of a run"},
-                         {"PROMPT", "what to ask; '-' or nothing: standard input", false}};
+                       "sixteen answers for a script"},
+                      {"r1 generate stories260K.bin '' --tokenizer tok512.bin --dtype f32 --temperature 0",
+                       "a story of a model of llama2.c, in float32"}};
+  command.positionals = {
+      {"MODEL", "a model folder, a checkpoint, a stage folder of a run, or a file of llama2.c (.bin)"},
+      {"PROMPT", "what to ask; '-' or nothing: standard input", false}};
   command.reports = true;
   Bind(command, Run);
   return command;

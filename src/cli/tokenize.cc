@@ -1,17 +1,13 @@
 // r1 tokenize: the tokens of a text, or the text of tokens.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
-#include <system_error>
 
 #include "base/files.h"
 #include "base/quote.h"
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "text/tokenizer.h"
-#include "train/run_files.h"
+#include "cli/token_input.h"
 
 namespace r1::cli {
 namespace {
@@ -35,35 +31,8 @@ struct TokenizeConfig {
   }
 };
 
-Result<Tokenizer> Open(const std::string& path) {
-  if (!IsDir(path)) return Tokenizer::Load(path);
-  const std::string file = JoinPath(path, "tokenizer.json");
-  if (Exists(file)) return Tokenizer::Load(file);
-  R1_ASSIGN(const std::string folder, ResolveModelFolder(path));
-  return Tokenizer::Load(JoinPath(folder, "tokenizer.json"));
-}
-
-Result<std::vector<int32_t>> ReadIds(std::string_view text) {
-  std::vector<int32_t> ids;
-  for (size_t at = 0; at < text.size();) {
-    if (text[at] == ' ' || text[at] == ',') {
-      ++at;
-      continue;
-    }
-    const size_t end = std::min(text.find_first_of(" ,", at), text.size());
-    int32_t id = 0;
-    const auto [stop, error] = std::from_chars(text.data() + at, text.data() + end, id);
-    if (error != std::errc() || stop != text.data() + end || id < 0) {
-      return Error{ErrorCode::kUsage, fmt::format("--decode: {} is not a token id", Quote(text.substr(at, end - at)))};
-    }
-    ids.push_back(id);
-    at = end;
-  }
-  return ids;
-}
-
 Result<int> Decode(const Tokenizer& tokenizer, const TokenizeConfig& config, bool json) {
-  R1_ASSIGN(const std::vector<int32_t> ids, ReadIds(config.decode));
+  R1_ASSIGN(const std::vector<int32_t> ids, ReadTokenIds(config.decode, "--decode"));
   const std::string text = tokenizer.Decode(ids, config.skip_special);
   if (json) {
     PrintJson({{"ids", ids}, {"text", text}});
@@ -80,7 +49,7 @@ Result<int> Run(const TokenizeConfig& config, const Invocation& invocation) {
   if (config.content && config.around) {
     return Error{ErrorCode::kUsage, "--content and --around exclude each other: content stands inside a template"};
   }
-  R1_ASSIGN(const Tokenizer tokenizer, Open(invocation.positionals[0]));
+  R1_ASSIGN(const Tokenizer tokenizer, OpenTokenizer(invocation.positionals[0]));
   if (!config.decode.empty()) return Decode(tokenizer, config, invocation.json);
   std::string text;
   if (config.file.empty()) {
@@ -113,13 +82,14 @@ Command TokenizeCommand() {
   command.summary = "show the tokens of a text, or the text of tokens";
   command.description =
       "Reads the tokenizer.json of a model folder, a checkpoint or a file, of r1 or published (GPT-2, Llama 2 and 3, "
-      "Qwen2 and 3, DeepSeek). One line a token: its id and its bytes, and whether it is an added token. In JSON the "
+      "Qwen2 and 3, DeepSeek), or a vocabulary of llama2.c (.bin). One line a token: its id and its bytes, and whether "
+      "it is an added token. In JSON the "
       "bytes of a piece that is not whole characters are shown as U+FFFD.";
   command.examples = {{"r1 tokenize runs/r1/R1 \" try 19 + 13\"", "the tokens of a text"},
                       {"r1 tokenize tokenizer.json --file book.txt --json", "those of a file, as JSON"},
                       {"r1 tokenize tokenizer.json \"<think>\" --content", "what a user's text becomes"},
                       {"r1 tokenize tokenizer.json --decode 9707,4337", "the text of tokens"}};
-  command.positionals = {{"TOKENIZER", "model folder, checkpoint, run or tokenizer.json"},
+  command.positionals = {{"TOKENIZER", "model folder, checkpoint, run, tokenizer.json or llama2.c vocabulary (.bin)"},
                          {"TEXT", "the text; or --file, or --decode", false}};
   command.reports = true;
   Bind(command, Run);

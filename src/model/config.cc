@@ -165,7 +165,7 @@ Result<ModelConfig> ModelPreset(const std::string& name) {
                                       " Known: " + known};
 }
 
-Status ValidateModelConfig(const ModelConfig& c, const std::string& where) {
+Status ValidateStoredConfig(const ModelConfig& c, const std::string& where) {
   const auto fail = [&](const std::string& what) -> Status { return Error{ErrorCode::kRefused, where + ": " + what}; };
   if (ArchitectureOf(c.model_type) == nullptr)
     return fail("model_type '" + c.model_type + "' is not supported (" + KnownModelTypes() + ")");
@@ -188,7 +188,6 @@ Status ValidateModelConfig(const ModelConfig& c, const std::string& where) {
     return fail("num_nextn_predict_layers needs model_type deepseek_v3");
   if (c.num_labels == 1 && c.num_nextn_predict_layers != 0)
     return fail("num_nextn_predict_layers must be 0 with a scalar head (num_labels 1)");
-  if (c.hidden_size % 32 != 0) return fail("hidden_size must be a multiple of 32");
   if (!(c.rms_norm_eps > 0) || !(c.rms_norm_eps < 1)) return fail("rms_norm_eps must be in (0, 1)");
   if (!(c.rope_theta > 1) || !std::isfinite(c.rope_theta)) return fail("rope_theta must be above 1");
   R1_TRY(ValidateRopeScaling(c.rope_scaling, where));
@@ -197,7 +196,7 @@ Status ValidateModelConfig(const ModelConfig& c, const std::string& where) {
                          {"kv_lora_rank", c.kv_lora_rank, 16, 1 << 16},
                          {"qk_nope_head_dim", c.qk_nope_head_dim, 1, 4096},
                          {"qk_rope_head_dim", c.qk_rope_head_dim, 2, 4096},
-                         {"v_head_dim", c.v_head_dim, 16, 4096},
+                         {"v_head_dim", c.v_head_dim, 1, 4096},
                          {"first_k_dense_replace", c.first_k_dense_replace, 0, 1024},
                          {"n_routed_experts", c.n_routed_experts, 0, kernels::kMaxExperts},
                          {"n_shared_experts", c.n_shared_experts, 0, 64}};
@@ -208,7 +207,6 @@ Status ValidateModelConfig(const ModelConfig& c, const std::string& where) {
     }
     if (c.attention_bias) return fail("attention_bias is not supported with latent attention");
     if (c.qk_rope_head_dim % 2 != 0) return fail("qk_rope_head_dim must be even");
-    if (c.v_head_dim % 16 != 0) return fail("v_head_dim must be a multiple of 16");
     if (c.n_routed_experts > 0) {
       if (c.moe_intermediate_size < 16 || c.moe_intermediate_size > (1 << 18))
         return fail("moe_intermediate_size must be in 16 .. 262144");
@@ -235,10 +233,22 @@ Status ValidateModelConfig(const ModelConfig& c, const std::string& where) {
       return fail("attention_bias is not a field of qwen2, whose q, k and v always have biases");
     if (c.num_key_value_heads < 1 || c.num_attention_heads % c.num_key_value_heads != 0)
       return fail("num_key_value_heads must divide num_attention_heads");
-    if (c.head_dim < 16 || c.head_dim > 4096 || c.head_dim % 16 != 0)
-      return fail("head_dim must be a multiple of 16 up to 4096");
+    if (c.head_dim < 2 || c.head_dim > 4096 || c.head_dim % 2 != 0)
+      return fail("head_dim is " + std::to_string(c.head_dim) + "; it must be even, in 2 .. 4096");
   }
   return {};
+}
+
+Status ValidateModelConfig(const ModelConfig& c, const std::string& where) {
+  R1_TRY(ValidateStoredConfig(c, where));
+  const auto whole = [&](const std::string& name, int64_t value, int64_t unit) -> Status {
+    if (value % unit == 0) return {};
+    return Error{ErrorCode::kRefused, where + ": " + name + " is " + std::to_string(value) +
+                                          "; training and bf16 inference need a multiple of " + std::to_string(unit) +
+                                          " (r1 logits and r1 generate take others with --dtype f32)"};
+  };
+  R1_TRY(whole("hidden_size", c.hidden_size, 32));
+  return c.is_mla() ? whole("v_head_dim", c.v_head_dim, 16) : whole("head_dim", c.head_dim, 16);
 }
 
 namespace {
@@ -432,7 +442,7 @@ Result<ModelConfig> ModelConfigFromJson(const std::string& text, const std::stri
   if (!c.is_mla() && !present("num_key_value_heads")) c.num_key_value_heads = c.num_attention_heads;
   if (!c.is_mla() && !present("head_dim") && c.num_attention_heads > 0)
     c.head_dim = c.hidden_size / c.num_attention_heads;
-  R1_TRY(ValidateModelConfig(c, where));
+  R1_TRY(ValidateStoredConfig(c, where));
   return c;
 }
 

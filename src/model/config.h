@@ -108,6 +108,9 @@ struct ModelConfig {
 };
 
 // Every impossible size is an error that names the field. where: the file or flag the values came from.
+// A stored model, which float32 inference takes (infer/float_runner.h), and what Model (model/model.h) computes with:
+// of these only sizes that fill the lanes of its bf16 products.
+Status ValidateStoredConfig(const ModelConfig& config, const std::string& where);
 Status ValidateModelConfig(const ModelConfig& config, const std::string& where);
 
 // Named presets: mini-v3, mini-dense (equal size, for comparison), student-64 and student-32 (a quarter and a tenth of

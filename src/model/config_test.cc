@@ -275,5 +275,31 @@ TEST(ModelConfig, ImpossibleSizesNameTheField) {
   }
 }
 
+// What float32 inference takes and bf16 products do not.
+TEST(ModelConfig, StoredModelsMayBeNarrower) {
+  ModelConfig c = TestDense(64, 8, 4, 8, 40, 45);
+  EXPECT_TRUE(ValidateStoredConfig(c, "x").ok());
+  const Status narrow = ValidateModelConfig(c, "x");
+  ASSERT_FALSE(narrow.ok());
+  EXPECT_EQ(narrow.error().code, ErrorCode::kRefused);
+  EXPECT_EQ(
+      narrow.error().message,
+      "x: head_dim is 8; training and bf16 inference need a multiple of 16 (r1 logits and r1 generate take others "
+      "with --dtype f32)");
+  EXPECT_TRUE(ModelConfigFromJson(ModelConfigToJson(c), "x").ok());
+  for (const int64_t head_dim : {0, 1, 7, 4098, -8}) {
+    c.head_dim = head_dim;
+    const Status status = ValidateStoredConfig(c, "x");
+    ASSERT_FALSE(status.ok()) << head_dim;
+    EXPECT_NE(status.error().message.find("head_dim"), std::string::npos) << status.error().message;
+  }
+  c = TestV3();
+  c.v_head_dim = 7;
+  EXPECT_TRUE(ValidateStoredConfig(c, "x").ok());
+  EXPECT_FALSE(ValidateModelConfig(c, "x").ok());
+  c.v_head_dim = 0;
+  EXPECT_FALSE(ValidateStoredConfig(c, "x").ok());
+}
+
 }  // namespace
 }  // namespace r1

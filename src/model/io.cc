@@ -59,6 +59,7 @@ Status ReadWeights(const std::string& folder, Model& model) {
 Result<Model> LoadModel(const std::string& path, bool for_training, ThreadPool& pool) {
   // Sizes from a file are not trusted with memory before every tensor is known to be there: binding checks all shapes.
   R1_ASSIGN(const ModelSource source, OpenModelSource(path));
+  R1_TRY(ValidateModelConfig(source.config, path));
   Model model(source.config, for_training);
   R1_TRY(ReadParams(*source.params, model.params(), model.data()));
   model.Pack(pool);

@@ -52,18 +52,9 @@ Model::Model(const ModelConfig& config, bool for_training)
   R1_CHECK(ValidateModelConfig(config, "model").ok(), "invalid model config");
   params_ = AlignedBuffer<float>(list_.total);
 
-  const int64_t rope_dim = config.is_mla() ? config.qk_rope_head_dim : config.head_dim;
-  const std::vector<double> frequency =
-      RopeFrequencies(config.rope_scaling, config.rope_theta, rope_dim, config.max_position_embeddings);
-  const double factor = RopeAttentionFactor(config.rope_scaling);
+  const int64_t rope_dim = RopeWidth(config);
   cos_sin_ = AlignedBuffer<float>(config.max_position_embeddings * rope_dim);
-  for (int64_t p = 0; p < config.max_position_embeddings; ++p) {
-    for (int64_t i = 0; i < rope_dim / 2; ++i) {
-      const double angle = static_cast<double>(p) * frequency[static_cast<size_t>(i)];
-      cos_sin_.data()[p * rope_dim + i] = static_cast<float>(factor * std::cos(angle));
-      cos_sin_.data()[p * rope_dim + rope_dim / 2 + i] = static_cast<float>(factor * std::sin(angle));
-    }
-  }
+  FillRopeTable(config, config.max_position_embeddings, cos_sin_.data());
   shape_ = {.heads = config.num_attention_heads,
             .kv_heads = config.kv_heads(),
             .d_qk = config.qk_dim(),

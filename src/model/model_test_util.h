@@ -135,13 +135,12 @@ inline std::vector<NamedConfig> TestConfigs() {
 
 // Random values everywhere: norms around 1, router biases around 0, matrices large enough that every part matters. With
 // `rounded`, every matrix is bf16 already, so that the packed copies hold the same numbers.
-inline void FillModel(Model& model, uint64_t seed, bool rounded = true) {
-  model.Init(seed);
+inline void FillParams(const ParamList& list, float* flat, uint64_t seed, bool rounded = true) {
   Rng rng(seed, Stream::kTest, 1);
-  for (const ParamSpec& spec : model.params().specs) {
+  for (const ParamSpec& spec : list.specs) {
     const bool lookup = spec.name == "model.embed_tokens.weight";
     for (int64_t i = 0; i < spec.count(); ++i) {
-      float& w = model.data()[spec.offset + i];
+      float& w = flat[spec.offset + i];
       if (spec.kind == ParamKind::kNorm) {
         w = static_cast<float>(1 + 0.2 * rng.Normal());
       } else if (spec.kind == ParamKind::kRouterBias || spec.kind == ParamKind::kBias) {
@@ -152,6 +151,9 @@ inline void FillModel(Model& model, uint64_t seed, bool rounded = true) {
       }
     }
   }
+}
+inline void FillModel(Model& model, uint64_t seed, bool rounded = true) {
+  FillParams(model.params(), model.data(), seed, rounded);
 }
 
 inline std::vector<double> FlatCopy(const Model& model) { return {model.data(), model.data() + model.params().total}; }

@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/quote.h"
+#include "model/llama2c.h"
 #include "store/quant.h"
 
 namespace r1 {
@@ -128,6 +129,7 @@ Result<ModelConfig> ReadModelConfig(const std::string& folder) {
 }
 
 Result<ModelSource> OpenModelSource(const std::string& path) {
+  if (LooksLikeLlama2c(path)) return OpenLlama2c(path);
   ModelSource source;
   R1_ASSIGN(source.config, ReadModelConfig(path));
   R1_ASSIGN(std::unique_ptr<TensorSet> set, OpenTensors(path));

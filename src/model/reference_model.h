@@ -36,10 +36,12 @@ struct Options {
   double inv_temperature = 1;
   bool mtp = false;
   double balance_alpha = 0;
+  bool absorbed = false;  // latent attention in its other form: over the latents themselves
 };
 
 struct Output {
   Rows logp, entropy;         // [sequence][target]
+  std::vector<Rows> logits;   // [sequence][input token][V], inputs being all tokens but the last
   Rows values;                // [sequence][token], with a scalar head (and then none of the rest)
   Rows mtp_logp;              // [sequence][target of the prediction module]
   double balance = 0;         // alpha * sum f P, summed over layers, mean over sequences
@@ -60,7 +62,8 @@ class Model {
   Output Forward(const double* flat, const std::vector<Sequence>& sequences, const Options& options) {
     flat_ = flat;
     out_ = Output{};
-    if (c_.is_mla())
+    absorbed_ = options.absorbed;
+    if (Latent())
       out_.load.assign(static_cast<size_t>((c_.num_hidden_layers + c_.num_nextn_predict_layers) * c_.n_routed_experts),
                        0);
     alpha_ = options.balance_alpha / static_cast<double>(sequences.size());
@@ -72,6 +75,8 @@ class Model {
   }
 
  private:
+  bool Latent() const { return c_.model_type == "deepseek_v2" || c_.model_type == "deepseek_v3"; }
+  bool Routed(int64_t layer) const { return Latent() && c_.n_routed_experts > 0 && layer >= c_.first_k_dense_replace; }
   const double* P(const std::string& name) const {
     const auto at = specs_.find(name);
     R1_CHECK(at != specs_.end(), "reference: no parameter " + name);
@@ -215,33 +220,61 @@ class Model {
       }
       const Vec ckv = Linear(a + "kv_a_proj_with_mqa.weight", x[t]);
       const Vec k_pe = Rotate(Slice(ckv, c_.kv_lora_rank, rope), position, true);
-      const Vec kv = Linear(a + "kv_b_proj.weight", Norm(a + "kv_a_layernorm.weight", Slice(ckv, 0, c_.kv_lora_rank)));
+      const Vec latent = Norm(a + "kv_a_layernorm.weight", Slice(ckv, 0, c_.kv_lora_rank));
+      const Vec kv = Linear(a + "kv_b_proj.weight", latent);
       for (int64_t h = 0; h < heads; ++h) {
         Vec qh = Slice(q, h * (nope + rope), nope), kh = Slice(kv, h * (nope + dv), nope);
         const Vec q_pe = Rotate(Slice(q, h * (nope + rope) + nope, rope), position, true);
+        if (absorbed_) {
+          qh = QueryOfLatent(a, h, qh);
+          kh = latent;
+        }
         qh.insert(qh.end(), q_pe.begin(), q_pe.end());
         kh.insert(kh.end(), k_pe.begin(), k_pe.end());
         out.q[static_cast<size_t>(h)].push_back(std::move(qh));
         out.k[static_cast<size_t>(h)].push_back(std::move(kh));
-        out.v[static_cast<size_t>(h)].push_back(Slice(kv, h * (nope + dv) + nope, dv));
+        out.v[static_cast<size_t>(h)].push_back(absorbed_ ? latent : Slice(kv, h * (nope + dv) + nope, dv));
       }
     }
     return out;
   }
+  // Absorbed: rows of kv_b of one head are Wuk above Wuv. q_nope becomes Wukᵀ q_nope, a mixture of latents Wuv times
+  // it.
+  const double* KvB(const std::string& a, int64_t h) const {
+    return P(a + "kv_b_proj.weight") + h * (c_.qk_nope_head_dim + c_.v_head_dim) * c_.kv_lora_rank;
+  }
+  Vec QueryOfLatent(const std::string& a, int64_t h, const Vec& q_nope) const {
+    Vec y(static_cast<size_t>(c_.kv_lora_rank), 0.0);
+    for (int64_t i = 0; i < c_.qk_nope_head_dim; ++i) {
+      const double* row = KvB(a, h) + i * c_.kv_lora_rank;
+      Add(y, Vec(row, row + c_.kv_lora_rank), q_nope[static_cast<size_t>(i)]);
+    }
+    return y;
+  }
+  Vec ValueOfLatent(const std::string& a, int64_t h, const Vec& mixed) const {
+    Vec y;
+    for (int64_t i = 0; i < c_.v_head_dim; ++i) {
+      const double* row = KvB(a, h) + (c_.qk_nope_head_dim + i) * c_.kv_lora_rank;
+      y.push_back(Dot(Vec(row, row + c_.kv_lora_rank), mixed));
+    }
+    return y;
+  }
   // Causal softmax attention of every head, heads side by side, then the output projection.
   Rows Attention(const std::string& a, const Rows& x) const {
-    const Heads heads = c_.is_mla() ? LatentHeads(a, x) : GroupedHeads(a, x);
-    double scale = 1 / std::sqrt(static_cast<double>(c_.qk_dim()));
-    if (c_.is_mla() && c_.rope_scaling.rope_type == "yarn")
+    const Heads heads = Latent() ? LatentHeads(a, x) : GroupedHeads(a, x);
+    const int64_t width = Latent() ? c_.qk_nope_head_dim + c_.qk_rope_head_dim : c_.head_dim;
+    double scale = 1 / std::sqrt(static_cast<double>(width));
+    if (Latent() && c_.rope_scaling.rope_type == "yarn")
       scale *= std::pow(YarnGain(c_.rope_scaling.factor, c_.rope_scaling.mscale_all_dim), 2);
     Rows out(x.size());
     for (size_t h = 0; h < heads.q.size(); ++h) {
       for (size_t t = 0; t < x.size(); ++t) {
-        Vec p(t + 1), mixed(static_cast<size_t>(c_.v_dim()), 0.0);
+        Vec p(t + 1), mixed(heads.v[h][0].size(), 0.0);
         double top = -1e300, sum = 0;
         for (size_t s = 0; s <= t; ++s) top = std::max(top, p[s] = scale * Dot(heads.q[h][t], heads.k[h][s]));
         for (double& v : p) sum += (v = std::exp(v - top));
         for (size_t s = 0; s <= t; ++s) Add(mixed, heads.v[h][s], p[s] / sum);
+        if (Latent() && absorbed_) mixed = ValueOfLatent(a, static_cast<int64_t>(h), mixed);
         out[t].insert(out[t].end(), mixed.begin(), mixed.end());
       }
     }
@@ -333,7 +366,7 @@ class Model {
       Add(x[t], attended[t]);
       in[t] = Norm(p + "post_attention_layernorm.weight", x[t]);
     }
-    if (c_.is_moe_layer(layer)) {
+    if (Routed(layer)) {
       const Rows y = Experts(p + "mlp.", layer, in);
       for (size_t t = 0; t < x.size(); ++t) Add(x[t], y[t]);
     } else {
@@ -344,8 +377,10 @@ class Model {
   struct TokenFacts {
     double logp, entropy;
   };
-  TokenFacts Predict(const Vec& h, int32_t target, double inv_temperature) const {
-    Vec z = Linear(c_.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight", h);
+  Vec Logits(const Vec& h) const {
+    return Linear(c_.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight", h);
+  }
+  static TokenFacts Predict(Vec z, int32_t target, double inv_temperature) {
     for (double& v : z) v *= inv_temperature;
     const double top = *std::max_element(z.begin(), z.end());
     double sum = 0;
@@ -368,11 +403,13 @@ class Model {
       for (const Vec& row : x) out_.values.back().push_back(Linear("score.weight", row)[0]);
       return;
     }
+    out_.logits.emplace_back();
+    for (const Vec& row : x) out_.logits.back().push_back(Logits(row));
     out_.logp.emplace_back();
     out_.entropy.emplace_back();
     for (int64_t target = s.loss_from; target < n; ++target) {
-      const TokenFacts facts =
-          Predict(x[static_cast<size_t>(target - 1)], s.tokens[static_cast<size_t>(target)], options.inv_temperature);
+      const TokenFacts facts = Predict(out_.logits.back()[static_cast<size_t>(target - 1)],
+                                       s.tokens[static_cast<size_t>(target)], options.inv_temperature);
       out_.logp.back().push_back(facts.logp);
       out_.entropy.back().push_back(facts.entropy);
     }
@@ -389,14 +426,14 @@ class Model {
     out_.mtp_logp.emplace_back();
     for (int64_t target = std::max<int64_t>(s.loss_from, 2); target < n; ++target) {
       const Vec h = Norm(p + "shared_head.norm.weight", x[static_cast<size_t>(target - 2)]);
-      out_.mtp_logp.back().push_back(Predict(h, s.tokens[static_cast<size_t>(target)], 1.0).logp);
+      out_.mtp_logp.back().push_back(Predict(Logits(h), s.tokens[static_cast<size_t>(target)], 1.0).logp);
     }
   }
 
   ModelConfig c_;
   std::map<std::string, ParamSpec> specs_;
   const double* flat_ = nullptr;
-  bool frozen_ = false;
+  bool frozen_ = false, absorbed_ = false;
   std::map<std::tuple<int64_t, size_t, size_t>, std::vector<int64_t>> choices_;  // layer, sequence, position
   size_t sequence_ = 0;
   double alpha_ = 0;

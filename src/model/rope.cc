@@ -82,6 +82,21 @@ double RopeAttentionFactor(const RopeScaling& s) {
   return YarnScale(s.factor, 1);
 }
 
+int64_t RopeWidth(const ModelConfig& c) { return c.is_mla() ? c.qk_rope_head_dim : c.head_dim; }
+
+void FillRopeTable(const ModelConfig& c, int64_t positions, float* table) {
+  const int64_t d = RopeWidth(c);
+  const std::vector<double> frequency = RopeFrequencies(c.rope_scaling, c.rope_theta, d, c.max_position_embeddings);
+  const double factor = RopeAttentionFactor(c.rope_scaling);
+  for (int64_t p = 0; p < positions; ++p) {
+    for (int64_t i = 0; i < d / 2; ++i) {
+      const double angle = static_cast<double>(p) * frequency[static_cast<size_t>(i)];
+      table[p * d + i] = static_cast<float>(factor * std::cos(angle));
+      table[p * d + d / 2 + i] = static_cast<float>(factor * std::sin(angle));
+    }
+  }
+}
+
 double SoftmaxScale(const ModelConfig& c) {
   const double base = 1.0 / std::sqrt(static_cast<double>(c.qk_dim()));
   if (!c.is_mla() || c.rope_scaling.rope_type != "yarn" || c.rope_scaling.mscale_all_dim == 0) return base;

@@ -25,6 +25,10 @@ Status ValidateRopeScaling(const RopeScaling& scaling, const std::string& where)
 // f'_i of a rotated width d (even) and the factor a. max_positions stands for L0 where the scaling names none.
 std::vector<double> RopeFrequencies(const RopeScaling& scaling, double theta, int64_t d, int64_t max_positions);
 double RopeAttentionFactor(const RopeScaling& scaling);
+// The table that kernels rotate by: position p has cos of its pairs, then sin, both times a. RopeWidth (the rotated
+// width of a head) floats a position.
+int64_t RopeWidth(const ModelConfig& config);
+void FillRopeTable(const ModelConfig& config, int64_t positions, float* table);
 
 // Scale of the attention scores: 1 / sqrt(d_qk), times m² with m = 0.1 mscale_all_dim ln(factor) + 1 under yarn.
 double SoftmaxScale(const ModelConfig& config);
