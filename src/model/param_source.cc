@@ -11,6 +11,8 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/quote.h"
+#include "model/gguf_params.h"
+#include "store/gguf.h"
 #include "store/quant.h"
 
 namespace r1 {
@@ -128,6 +130,7 @@ Result<ModelConfig> ReadModelConfig(const std::string& folder) {
 }
 
 Result<ModelSource> OpenModelSource(const std::string& path) {
+  if (path.ends_with(".gguf") || LooksLikeGguf(path)) return OpenGgufModel(path);
   ModelSource source;
   R1_ASSIGN(source.config, ReadModelConfig(path));
   R1_ASSIGN(std::unique_ptr<TensorSet> set, OpenTensors(path));

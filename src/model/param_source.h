@@ -1,7 +1,8 @@
 // The parameters of a stored model as floats, by their Hugging Face names and shapes (model/params.h), whatever file
 // they lie in: what loading and converting read from.
 //   Hugging Face: a folder with config.json and model.safetensors, or the shards of model.safetensors.index.json;
-//   F32, F16, BF16, F64, and F8_E4M3 with its NAME_scale_inv (store/quant.h).
+//   F32, F16, BF16, F64, and F8_E4M3 with its NAME_scale_inv (store/quant.h);
+//   GGUF: model/gguf_params.h.
 // Files from elsewhere hold a few tensors that say nothing new; they are passed over after a look: rotary_emb.inv_freq
 // of old Llama files, lm_head.weight of a tied model and the copies of embedding and head in V3's prediction module,
 // which must equal what they copy. Every other tensor that the model does not have is an error that names it.
@@ -52,7 +53,7 @@ Result<std::unique_ptr<ParamSource>> ParamsOfTensors(std::unique_ptr<TensorSet> 
 // All parameters into their places in a flat vector (model/params.h). Warns of values that are not finite.
 Status ReadParams(const ParamSource& source, const ParamList& list, float* flat);
 
-// A stored model: what it is and where its parameters are. path is a model folder.
+// A stored model: what it is and where its parameters are. path is a model folder or a .gguf file.
 struct ModelSource {
   ModelConfig config;
   std::unique_ptr<ParamSource> params;
