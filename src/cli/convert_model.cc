@@ -259,7 +259,8 @@ class Converter {
   }
 
   void End(ConvertedTensor* tensor, const ConversionMeter& meter, size_t bytes) {
-    if (!Widens(tensor->from, tensor->to)) tensor->error = meter.Total();
+    const ConversionError error = meter.Total();
+    if (error.max_abs > 0 || error.non_finite > 0) tensor->error = error;
     tensor->bytes = static_cast<int64_t>(bytes);
     report_.bytes += tensor->bytes;
   }

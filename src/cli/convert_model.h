@@ -42,7 +42,7 @@ struct ConvertedTensor {
   std::vector<int64_t> shape;
   int64_t bytes = 0;                     // written
   bool fallback = false;                 // the type asked for does not divide the rows
-  std::optional<ConversionError> error;  // if values may have changed
+  std::optional<ConversionError> error;  // if a value changed, or is not finite in a type that is not wider
 };
 
 struct ConvertReport {

@@ -71,6 +71,7 @@ TEST(GgufText, PublishedVocabularies) {
       EXPECT_EQ(again->Encode(sample, true), text->tokenizer->Encode(sample, true)) << sample;
       EXPECT_EQ(again->EncodeContent(sample), text->tokenizer->EncodeContent(sample)) << sample;
     }
+    if (!each.scores) continue;
     // The folder's file too.
     const Tokenizer json = Tokenizer::FromJson(text->tokenizer_json, "json").value();
     for (const char* sample : kTexts) EXPECT_EQ(json.EncodeContent(sample), text->tokenizer->EncodeContent(sample));
@@ -78,7 +79,7 @@ TEST(GgufText, PublishedVocabularies) {
 }
 
 TEST(GgufText, PublishedTokenizerFiles) {
-  for (const char* name : {"llama2", "minimind", "gpt2"}) {
+  for (const char* name : {"llama2", "minimind"}) {
     SCOPED_TRACE(name);
     const std::string path = DataPath(std::string("tokenizers/") + name + "/tokenizer.json");
     if (!Exists(path)) GTEST_SKIP() << "missing: " << path << " (R1_DATA says where data is)";
