@@ -89,6 +89,9 @@ class ConfigReader {
     R1_ASSIGN(c_.rms_norm_eps, Number("attention.layer_norm_rms_epsilon"));
     R1_ASSIGN(c_.rope_theta, Number("rope.freq_base", 10000));
     R1_ASSIGN(const int64_t blocks, Size("block_count"));
+    if (blocks > static_cast<int64_t>(file_.tensors().size())) {  // no list is made of what cannot be there
+      return BadKey(Key("block_count"), fmt::format("{} blocks, but only {} tensors", blocks, file_.tensors().size()));
+    }
     R1_ASSIGN(c_.num_nextn_predict_layers, Size("nextn_predict_layers", 0));
     c_.num_hidden_layers = blocks - c_.num_nextn_predict_layers;
     R1_ASSIGN(c_.vocab_size, Vocabulary());
