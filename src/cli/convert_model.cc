@@ -128,6 +128,7 @@ class Converter {
   // One type for the parameters that a tensor joins.
   StoredType SourceType(const GgufTensor& tensor) const {
     const auto& entries = model_.params->entries();
+    if (const StoredTensor* same = SameTensor(tensor)) return same->type;
     if (tensor.params.empty()) return StoredType::kF32;
     const StoredType first = entries[tensor.params[0]].type;
     for (const size_t index : tensor.params) {

@@ -215,7 +215,11 @@ class GgufParams final : public ParamSource {
     }
     for (size_t i = 0; i < list.specs.size(); ++i) {
       R1_CHECK(!places_[i].empty(), "parameter without a GGUF tensor: " + list.specs[i].name);
-      entries_.push_back({list.specs[i].name, StoredShape(list.specs[i]), stored_[places_[i][0].tensor]->type});
+      StoredType type = stored_[places_[i][0].tensor]->type;
+      for (const Place& place : places_[i]) {
+        if (stored_[place.tensor]->type != type) type = StoredType::kF32;  // holds the values of all
+      }
+      entries_.push_back({list.specs[i].name, StoredShape(list.specs[i]), type});
     }
     for (const StoredTensor& tensor : file_->tensors()) {
       if (!known.contains(tensor.name)) R1_TRY(CheckSpare(tensor));

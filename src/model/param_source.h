@@ -28,7 +28,7 @@ class ParamSource {
   struct Entry {
     std::string name;
     std::vector<int64_t> shape;
-    StoredType type = StoredType::kF32;  // as stored; of a parameter put together from several tensors, the first's
+    StoredType type = StoredType::kF32;  // as stored; F32 if it is put together from tensors of several
     int64_t elements() const;
   };
   virtual ~ParamSource() = default;
