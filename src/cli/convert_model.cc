@@ -109,6 +109,7 @@ class Converter {
  private:
   Status Open() {
     source_ = o_.source;
+    if (!Exists(source_)) return Error{ErrorCode::kBadInput, fmt::format("{}: no such file or folder", source_)};
     if (IsDir(source_)) {
       R1_ASSIGN(source_, ResolveModelFolder(source_));
     }
