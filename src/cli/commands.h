@@ -9,6 +9,7 @@ namespace r1::cli {
 
 Command BenchCommand();
 Command CompletionCommand();
+Command ConvertCommand();
 Command DiffRunsCommand();
 Command DistillCommand();
 Command DoctorCommand();

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "cli/commands.h"
+#include "cli/inspect_config.h"
 #include "cli/inspect_count.h"
 #include "cli/inspect_gguf.h"
 #include "cli/output.h"
@@ -91,7 +92,7 @@ std::string TextOr(const Json& object, const char* key, const std::string& fallb
   return found != object.end() && found->is_string() ? found->get<std::string>() : fallback;
 }
 
-OrderedJson Architecture(const Json& config, const std::string& path) {
+OrderedJson Architecture(const Json& config, const Result<ModelConfig>& model, const std::string& path) {
   OrderedJson out;
   out["model_type"] = TextOr(config, "model_type", "unknown");
   if (const auto names = config.find("architectures"); names != config.end()) out["architectures"] = *names;
@@ -118,7 +119,6 @@ OrderedJson Architecture(const Json& config, const std::string& path) {
                           "tie_word_embeddings"}) {
     if (const auto value = config.find(key); value != config.end()) out[key] = *value;
   }
-  const auto model = ModelConfigFromJson(config.dump(), path);
   const Status valid = model.ok() ? ValidateModelConfig(*model, path) : Status(model.error());
   out["loads_here"] = valid.ok();
   if (!valid.ok()) out["why_not"] = valid.error().message;
@@ -206,16 +206,18 @@ Result<OrderedJson> Inspect(const InspectConfig& options, const std::string& pat
   out["path"] = path;
   Json config = Json::object();
   if (!Exists(path)) return Error{ErrorCode::kBadInput, fmt::format("{}: no such file or folder", path)};
-  if (IsDir(path)) {
-    const std::string config_path = JoinPath(path, "config.json");
-    if (!Exists(config_path) && !HoldsWeights(path)) return NotAModel(path);
-    if (Exists(config_path)) {
-      R1_ASSIGN(config, ReadJsonFile(config_path, kMaxTextBytes));
-      if (!config.is_object()) return Error{ErrorCode::kBadInput, fmt::format("{}: not a JSON object", config_path)};
-      out["architecture"] = Architecture(config, config_path);
-    }
+  const bool config_alone = !IsDir(path) && BaseName(path) == "config.json";
+  const bool has_weights = IsDir(path) ? HoldsWeights(path) : !config_alone;
+  const std::string config_path = config_alone ? path : JoinPath(path, "config.json");
+  if (IsDir(path) && !Exists(config_path) && !has_weights) return NotAModel(path);
+  if (config_alone || (IsDir(path) && Exists(config_path))) {
+    R1_ASSIGN(config, ReadJsonFile(config_path, kMaxTextBytes));
+    if (!config.is_object()) return Error{ErrorCode::kBadInput, fmt::format("{}: not a JSON object", config_path)};
+    const Result<ModelConfig> model = ModelConfigFromJson(config.dump(), config_path);
+    out["architecture"] = Architecture(config, model, config_path);
+    if (!has_weights && model.ok()) out["from_config"] = ConfigFacts(*model);
   }
-  if (!IsDir(path) || HoldsWeights(path)) {
+  if (has_weights) {
     R1_ASSIGN(weights, OpenWeights(path));
   }
   const std::vector<StoredTensor> tensors = weights.tensors();
@@ -328,6 +330,7 @@ std::string WeightsText(const OrderedJson& out) {
 std::string InspectText(const OrderedJson& out) {
   std::string text = out["path"].get<std::string>() + "\n\n";
   if (out.contains("architecture")) text += ArchitectureText(out["architecture"]);
+  if (out.contains("from_config")) text += ConfigText(out["from_config"]);
   if (out.contains("gguf")) text += GgufText(out["gguf"]);
   if (out.contains("weights")) text += WeightsText(out);
   if (out.contains("tokenizer")) {
@@ -393,13 +396,17 @@ Command InspectCommand() {
       "Prints the architecture, the parameters (all, and those one token uses), memory by number type, the tokenizer "
       "and the training "
       "state of a checkpoint or Hugging Face folder (in one weight file or in shards), or what one safetensors or GGUF "
-      "file holds: for GGUF also version, alignment and keys. The weights themselves are read only with --verify.";
+      "file holds: for GGUF also version, alignment and keys. Of a config.json without weights, what follows from it: "
+      "parameters with the arithmetic, memory by number type and context. The weights themselves are read only with "
+      "--verify.";
   command.examples = {
       {"r1 inspect runs/zero/rl/checkpoint-150", "a checkpoint of a run"},
       {"r1 inspect runs/zero/rl/checkpoint-150 --verify", "also prove that every byte is as it was written"},
       {"r1 inspect model.safetensors --tensors --json", "one file, for a script"},
-      {"r1 inspect model.gguf", "the keys of a GGUF file, and its memory by number type"}};
-  command.positionals = {{"PATH", "a checkpoint, a Hugging Face model folder, or a .safetensors or .gguf file"}};
+      {"r1 inspect model.gguf", "the keys of a GGUF file, and its memory by number type"},
+      {"r1 inspect DeepSeek-V3/config.json", "how many parameters a model has, and how much memory it takes"}};
+  command.positionals = {
+      {"PATH", "a checkpoint, a Hugging Face model folder, a config.json, or a .safetensors or .gguf file"}};
   command.reports = true;
   Bind(command, Run);
   return command;

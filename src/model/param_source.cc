@@ -11,7 +11,9 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/quote.h"
+#include "model/gguf_params.h"
 #include "model/llama2c.h"
+#include "store/gguf.h"
 #include "store/quant.h"
 
 namespace r1 {
@@ -129,6 +131,7 @@ Result<ModelConfig> ReadModelConfig(const std::string& folder) {
 }
 
 Result<ModelSource> OpenModelSource(const std::string& path) {
+  if (path.ends_with(".gguf") || LooksLikeGguf(path)) return OpenGgufModel(path);
   if (LooksLikeLlama2c(path)) return OpenLlama2c(path);
   ModelSource source;
   R1_ASSIGN(source.config, ReadModelConfig(path));

@@ -1,8 +1,8 @@
 // The parameters of a stored model as floats, by their Hugging Face names and shapes (model/params.h), whatever file
 // they lie in: what loading and converting read from.
 //   Hugging Face: a folder with config.json and model.safetensors, or the shards of model.safetensors.index.json;
-//   F32, F16, BF16, F64, and F8_E4M3 with its NAME_scale_inv (store/quant.h).
-//   llama2c.h: a .bin file of llama2.c.
+//   F32, F16, BF16, F64, and F8_E4M3 with its NAME_scale_inv (store/quant.h);
+//   GGUF: model/gguf_params.h; a .bin file of llama2.c: model/llama2c.h.
 // Files from elsewhere hold a few tensors that say nothing new; they are passed over after a look: rotary_emb.inv_freq
 // of old Llama files, lm_head.weight of a tied model and the copies of embedding and head in V3's prediction module,
 // which must equal what they copy. Every other tensor that the model does not have is an error that names it.
@@ -28,7 +28,7 @@ class ParamSource {
   struct Entry {
     std::string name;
     std::vector<int64_t> shape;
-    StoredType type = StoredType::kF32;  // as stored; of a parameter put together from several tensors, the first's
+    StoredType type = StoredType::kF32;  // as stored; F32 if it is put together from tensors of several
     int64_t elements() const;
   };
   virtual ~ParamSource() = default;

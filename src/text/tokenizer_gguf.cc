@@ -25,6 +25,7 @@ struct PreName {
 };
 
 constexpr std::array kPreNames = {
+    PreName{"r1", WordPattern::kR1},
     PreName{"gpt-2", WordPattern::kGpt2},
     PreName{"gpt2", WordPattern::kGpt2},
     PreName{"llama-bpe", WordPattern::kLlama3, Normalizer::kNone, true},

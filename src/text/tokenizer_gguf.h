@@ -1,5 +1,6 @@
 // A tokenizer from the metadata of a GGUF file (tokenizer.ggml.*), which somebody else has read into a plain struct.
-//   model "gpt2": byte-level; merges as "a b"; pre names the pre-tokenizer: gpt-2, llama-bpe (llama3, llama-v3), qwen2
+//   model "gpt2": byte-level; merges as "a b"; pre names the pre-tokenizer: r1, gpt-2, llama-bpe (llama3, llama-v3),
+//   qwen2
 //     (deepseek-r1-qwen), deepseek-v3, deepseek-llm. qwen2 gets the normalization form C of its tokenizer.json, which
 //     llama.cpp leaves out.
 //   model "llama": SentencePiece; there are no merges: any two neighbours whose joint text is a token may be joined,

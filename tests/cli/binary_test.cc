@@ -12,6 +12,7 @@
 
 #include "base/files.h"
 #include "cli/commands.h"
+#include "model/io.h"
 #include "store/gguf.h"
 #include "store/safetensors_index.h"
 #include "support/program.h"
@@ -408,6 +409,36 @@ TEST(Binary, InspectGgufAndShards) {
   const Outcome missing = R1({"inspect", folder});
   EXPECT_EQ(missing.code, 65);
   EXPECT_NE(missing.err.find("file 'model-00002-of-00002.safetensors' of the index is missing"), std::string::npos);
+  ASSERT_TRUE(RemoveTree(folder).ok());
+}
+
+// From a small model through GGUF and back, and what it says of a quantised one.
+TEST(Binary, Convert) {
+  const std::string folder = Scratch("convert"), model = folder + "/model", gguf = folder + "/m.gguf";
+  ASSERT_TRUE(MakeDirs(model).ok());
+  ModelConfig config = ModelPreset("tiny-qwen3").value();
+  config.vocab_size = 32;
+  Model random(config, false);
+  random.Init(3);
+  ASSERT_TRUE(WriteModelFiles(model, random, 1, 2).ok());
+  ASSERT_EQ(R1({"convert", model, gguf}).code, 0);
+  const Outcome back = R1({"convert", gguf, folder + "/back"});
+  EXPECT_EQ(back.code, 0) << back.err;
+  EXPECT_NE(back.out.find("Every value is kept.\n"), std::string::npos) << back.out;
+  EXPECT_EQ(Slurp(folder + "/back/model.safetensors"), Slurp(model + "/model.safetensors"));
+  const nlohmann::json report = Json(R1({"convert", model, folder + "/q.gguf", "--dtype", "q8_0", "--json"}));
+  EXPECT_EQ(report["target"], folder + "/q.gguf");
+  EXPECT_EQ(report["tensors"][0]["name"], "token_embd.weight");
+  EXPECT_EQ(report["tensors"][0]["to"], "Q8_0");
+  EXPECT_GT(report["tensors"][0]["error"]["cosine"].get<double>(), 0.999);
+  EXPECT_EQ(report["tensors"][1]["error"], nullptr);
+  const Outcome table = R1({"convert", model, folder + "/q4.gguf", "--dtype=Q4_K"});
+  EXPECT_NE(table.out.find("rows are not whole blocks"), std::string::npos) << table.out;
+  EXPECT_NE(table.err.find("wrote"), std::string::npos) << table.err;
+  EXPECT_EQ(R1({"convert", model, gguf}).code, 73);
+  EXPECT_EQ(R1({"convert", model, folder + "/x", "--dtype=q4_k"}).code, 64);
+  EXPECT_EQ(R1({"convert", model, folder + "/x", "--dtype=int3"}).code, 64);
+  EXPECT_EQ(R1({"convert", folder + "/none", folder + "/x"}).code, 65);
   ASSERT_TRUE(RemoveTree(folder).ok());
 }
 

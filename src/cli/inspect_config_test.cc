@@ -1,0 +1,77 @@
+#include "cli/inspect_config.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "model/model_test_util.h"
+#include "model/params.h"
+
+namespace r1::cli {
+namespace {
+
+// The fields of DeepSeek-V3's published config.json, and the counts of its release.
+ModelConfig DeepSeekV3() {
+  ModelConfig c;
+  c.vocab_size = 129280;
+  c.hidden_size = 7168;
+  c.intermediate_size = 18432;
+  c.moe_intermediate_size = 2048;
+  c.num_hidden_layers = 61;
+  c.num_nextn_predict_layers = 1;
+  c.first_k_dense_replace = 3;
+  c.num_attention_heads = 128;
+  c.q_lora_rank = 1536;
+  c.kv_lora_rank = 512;
+  c.qk_nope_head_dim = 128;
+  c.qk_rope_head_dim = 64;
+  c.v_head_dim = 128;
+  c.n_routed_experts = 256;
+  c.num_experts_per_tok = 8;
+  c.n_group = 8;
+  c.topk_group = 4;
+  c.routed_scaling_factor = 2.5;
+  c.max_position_embeddings = 163840;
+  return c;
+}
+
+TEST(InspectConfig, DeepSeekV3) {
+  ASSERT_TRUE(ValidateModelConfig(DeepSeekV3(), "V3").ok());
+  const nlohmann::ordered_json facts = ConfigFacts(DeepSeekV3());
+  EXPECT_EQ(facts["total"], 671'026'419'200);
+  EXPECT_EQ(facts["with_prediction_module"], 684'489'845'504);
+  EXPECT_EQ(facts["prediction_module"], 11'610'068'224);
+  EXPECT_EQ(facts["active"], 36'625'618'432);
+  EXPECT_EQ(facts["active_with_embedding"], 37'552'297'472);
+  EXPECT_EQ(facts["cache"]["values_per_token"], 35'136);
+  EXPECT_EQ(facts["cache"]["expanded_values_per_token"], 61 * 40'960);
+  EXPECT_EQ(facts["cache"]["bf16_bytes"].back()["bytes"], int64_t{70'272} * 163840);
+  EXPECT_EQ(facts["memory"][1]["bytes"], int64_t{2} * 671'026'419'200);
+  EXPECT_EQ(facts["memory"][3]["bits"], 8.5);
+  const std::string text = ConfigText(facts);
+  for (const char* part :
+       {"671,026,419,200", "684,489,845,504", "36,625,618,432", "37,552,297,472", "3 x 7168 x 2048", "14,848", "8.5 "})
+    EXPECT_NE(text.find(part), std::string::npos) << part << " is not in\n" << text;
+}
+
+// The list of parameters is counted in another way.
+TEST(InspectConfig, AgreesWithTheParameterList) {
+  for (const NamedConfig& test : TestConfigs()) {
+    SCOPED_TRACE(test.name);
+    const nlohmann::ordered_json facts = ConfigFacts(test.config);
+    const ParamCounts counts = CountParams(test.config);
+    EXPECT_EQ(facts["total"], counts.total);
+    EXPECT_EQ(facts["active_with_embedding"], counts.active);
+    EXPECT_EQ(facts["prediction_module"], counts.mtp);
+    int64_t sum = 0;
+    for (const nlohmann::ordered_json& part : facts["parts"]) {
+      EXPECT_EQ(part["total"].get<int64_t>(), part["count"].get<int64_t>() * part["times"].get<int64_t>());
+      const bool module = part["name"].get<std::string>().starts_with("prediction");
+      sum += module ? 0 : part["total"].get<int64_t>();
+    }
+    EXPECT_EQ(sum, counts.total);
+  }
+}
+
+}  // namespace
+}  // namespace r1::cli
