@@ -328,6 +328,14 @@ class Runner {
     return MakeData(job);
   }
 
+  // The adapter that a stage trains in place of the weights, named after the model as the run folder sees it.
+  Status AddLora(const Job& job, const LoraConfig& lora, Model* model) const {
+    if (!lora.on()) return {};
+    const std::string& base = job.stage.in.model;
+    return model->AddAdapter(lora, Seed(), recipe_.Find(base) != nullptr ? JoinPath(base, BaseName(job.model)) : job.model,
+                             job.stage.name);
+  }
+
   Status Sft(const Job& job, const SftConfig& config) {
     std::vector<TokenDocument> documents;
     for (const std::string& file : job.data) {
@@ -335,6 +343,7 @@ class Runner {
       documents.insert(documents.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
     }
     R1_ASSIGN(Model model, LoadModel(job.model, true, pool_));
+    R1_TRY(AddLora(job, config.lora, &model));
     std::optional<Model> teacher;
     if (!job.teacher.empty()) {
       R1_ASSIGN(Model loaded, LoadModel(job.teacher, false, pool_));
@@ -346,6 +355,7 @@ class Runner {
 
   Status Rl(const Job& job, const RlConfig& config) {
     R1_ASSIGN(Model model, LoadModel(job.model, true, pool_));
+    R1_TRY(AddLora(job, config.lora, &model));
     RlHooks hooks;
     std::optional<Model> helpful, harmless;
     for (const auto& [folder, place] : {std::pair{&job.helpful, &helpful}, {&job.harmless, &harmless}}) {
