@@ -73,8 +73,8 @@ void NormHeadsBackward(Context& ctx, float* g, int64_t ldg, int64_t head_stride,
   float* dw = ParamGradOf(ctx, w.offset, w.d);
   for (int64_t h = 0; h < heads; ++h) {
     float* head = g + h * head_stride;
-    ctx.k->rms_norm_backward(head, ldg, false, dw, head, ldg, saved.x + (first + h) * w.d,
-                             all * w.d, w.w, saved.r_HT + (first + h) * t, t, w.d);
+    ctx.k->rms_norm_backward(head, ldg, false, dw, head, ldg, saved.x + (first + h) * w.d, all * w.d, w.w,
+                             saved.r_HT + (first + h) * t, t, w.d);
   }
 }
 

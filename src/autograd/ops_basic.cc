@@ -184,8 +184,7 @@ Var* MatMul(Context& ctx, Var* x, const Weight& w) {
                     .accumulate = !dx.fresh});
       }
       AddWeightGrad(*c, weight, dy.grad, dy.ld, x->data16, x->ld16, t);
-      for (int64_t i = 0; i < parts; ++i)
-        AddLowRankBackward(*c, dy, x, inner[i], weight.low_rank[i], weight.n);
+      for (int64_t i = 0; i < parts; ++i) AddLowRankBackward(*c, dy, x, inner[i], weight.low_rank[i], weight.n);
     });
   }
   return y;
@@ -198,7 +197,8 @@ Var* AddBias(Context& ctx, Var* x, const VectorWeight& bias) {
     Context* c = &ctx;
     const int64_t offset = bias.offset;
     ctx.tape.Record([=] {
-      if (x->grad != nullptr && offset != kFrozen) c->k->column_sum(c->param_grad + offset, x->grad, x->cols, x->rows, x->cols);
+      if (x->grad != nullptr && offset != kFrozen)
+        c->k->column_sum(c->param_grad + offset, x->grad, x->cols, x->rows, x->cols);
     });
   }
   return x;

@@ -38,8 +38,8 @@ void Adapter::Attach(const ParamList& model, Weight* w) {
     for (size_t i = 0; i < weights_.size(); i += 2) {
       if (LoraModuleOf(list_.specs[i].name) != module) continue;
       R1_CHECK(spec.cols == w->k, "a parameter of another width in a matrix");
-      parts.push_back({weights_[i], weights_[i + 1], (spec.offset - w->offset) / w->k,
-                       static_cast<float>(config_.scale())});
+      parts.push_back(
+          {weights_[i], weights_[i + 1], (spec.offset - w->offset) / w->k, static_cast<float>(config_.scale())});
     }
   }
   if (parts.empty()) return;

@@ -122,8 +122,7 @@ void InitLora(const ParamList& list, uint64_t seed, float* flat) {
     const bool is_a = spec.name.ends_with(kLoraA);
     const double bound = 1 / std::sqrt(static_cast<double>(spec.cols));
     Rng rng(seed, Stream::kInit, kInitIndex + i);
-    for (int64_t j = 0; j < spec.count(); ++j)
-      w[j] = is_a ? static_cast<float>((2 * rng.Uniform() - 1) * bound) : 0.0f;
+    for (int64_t j = 0; j < spec.count(); ++j) w[j] = is_a ? static_cast<float>((2 * rng.Uniform() - 1) * bound) : 0.0f;
   }
 }
 

@@ -27,7 +27,8 @@ struct LoraConfig {
 
   template <class V>
   void Fields(V& v) {
-    v("lora_r", lora_r, "rank of the adapters that are trained in place of the weights (LoRA); 0: all weights are trained");
+    v("lora_r", lora_r,
+      "rank of the adapters that are trained in place of the weights (LoRA); 0: all weights are trained");
     v("lora_alpha", lora_alpha, "what an adapter computes is multiplied by lora_alpha / lora_r");
     v("lora_target_modules", lora_target_modules,
       "modules with an adapter, separated by commas: q_proj, v_proj, ...; all-linear: every projection of the layers, "
@@ -38,9 +39,9 @@ struct LoraConfig {
 };
 Status ValidateLoraConfig(const LoraConfig& config, const std::string& where);
 
-inline constexpr std::string_view kLoraModules[] = {"q_proj",   "k_proj",    "v_proj",   "o_proj",
-                                                    "q_a_proj", "q_b_proj",  "kv_a_proj_with_mqa", "kv_b_proj",
-                                                    "gate_proj", "up_proj", "down_proj"};
+inline constexpr std::string_view kLoraModules[] = {
+    "q_proj",    "k_proj",    "v_proj",  "o_proj",   "q_a_proj", "q_b_proj", "kv_a_proj_with_mqa",
+    "kv_b_proj", "gate_proj", "up_proj", "down_proj"};
 
 // The adapter's parameters, A then B of each module, in the order of the model's list; places in a flat vector of their
 // own. Error if a named module is none of this model's that can have one.

@@ -27,21 +27,41 @@ constexpr const char* kWeightsName = "adapter_model.safetensors";
 constexpr std::string_view kLoraA = ".lora_A.weight", kLoraB = ".lora_B.weight";
 
 // Fields that say where an adapter came from, how it was trained or what its tensors say too.
-constexpr std::string_view kHarmless[] = {
-    "alpha_pattern",        "auto_mapping",    "base_model_name_or_path", "bias",          "corda_config",
-    "eva_config",           "exclude_modules", "inference_mode",          "init_lora_weights",
-    "layers_pattern",       "layers_to_transform", "loftq_config",        "lora_alpha",    "lora_dropout",
-    "megatron_config",      "megatron_core",   "modules_to_save",         "peft_type",     "peft_version",
-    "qalora_group_size",    "r",               "rank_pattern",            "revision",      "runtime_config",
-    "target_modules",       "task_type",       "use_rslora"};
+constexpr std::string_view kHarmless[] = {"alpha_pattern",
+                                          "auto_mapping",
+                                          "base_model_name_or_path",
+                                          "bias",
+                                          "corda_config",
+                                          "eva_config",
+                                          "exclude_modules",
+                                          "inference_mode",
+                                          "init_lora_weights",
+                                          "layers_pattern",
+                                          "layers_to_transform",
+                                          "loftq_config",
+                                          "lora_alpha",
+                                          "lora_dropout",
+                                          "megatron_config",
+                                          "megatron_core",
+                                          "modules_to_save",
+                                          "peft_type",
+                                          "peft_version",
+                                          "qalora_group_size",
+                                          "r",
+                                          "rank_pattern",
+                                          "revision",
+                                          "runtime_config",
+                                          "target_modules",
+                                          "task_type",
+                                          "use_rslora"};
 // Ways of starting that leave the base as it is.
 constexpr std::string_view kPlainStarts[] = {"gaussian", "eva", "orthogonal"};
 
 // Null, false, 0, "", [] and {}: a field that is off.
 bool IsOff(const nlohmann::json& v) {
   return v.is_null() || (v.is_boolean() && !v.get<bool>()) || (v.is_number() && v.get<double>() == 0) ||
-         ((v.is_string() || v.is_array() || v.is_object()) && (v.is_string() ? v.get_ref<const std::string&>().empty()
-                                                                             : v.empty()));
+         ((v.is_string() || v.is_array() || v.is_object()) &&
+          (v.is_string() ? v.get_ref<const std::string&>().empty() : v.empty()));
 }
 
 struct AdapterScale {
@@ -53,8 +73,8 @@ Result<AdapterScale> ReadAdapterConfig(const std::string& path) {
   R1_ASSIGN(const nlohmann::json j, ReadJsonFile(path, kMaxConfigBytes));
   const auto bad = [&](const std::string& what) { return Error{ErrorCode::kBadInput, path + ": " + what}; };
   const auto refuse = [&](const std::string& field, const std::string& why) {
-    return Error{ErrorCode::kRefused,
-                 fmt::format("{}: {} {}; merge the adapter with PEFT (merge_and_unload) first", path, Quote(field), why)};
+    return Error{ErrorCode::kRefused, fmt::format("{}: {} {}; merge the adapter with PEFT (merge_and_unload) first",
+                                                  path, Quote(field), why)};
   };
   if (!j.is_object()) return bad("is no JSON object");
   if (!j.contains("peft_type") || j["peft_type"] != "LORA") return bad("'peft_type' is not \"LORA\"");
@@ -133,14 +153,13 @@ class MergedParams final : public ParamSource {
     const bool is_a = name.ends_with(kLoraA);
     if (!name.starts_with(kPeftPrefix) || !(is_a || name.ends_with(kLoraB)))
       return Fail(fmt::format("tensor {} is no lora_A or lora_B of a module", Quote(name)));
-    const std::string param =
-        std::string(LoraModuleOf(name.substr(std::string_view(kPeftPrefix).size()))) + ".weight";
+    const std::string param = std::string(LoraModuleOf(name.substr(std::string_view(kPeftPrefix).size()))) + ".weight";
     const auto found = index.find(param);
     if (found == index.end() || entries_[found->second].shape.size() != 2)
       return Fail(fmt::format("tensor {} is for {}, which is no matrix of this model", Quote(name), Quote(param)));
     const std::vector<int64_t>& shape = entries_[found->second].shape;
-    const std::vector<int64_t> want = is_a ? std::vector<int64_t>{scale_.r, shape[1]}
-                                           : std::vector<int64_t>{shape[0], scale_.r};
+    const std::vector<int64_t> want =
+        is_a ? std::vector<int64_t>{scale_.r, shape[1]} : std::vector<int64_t>{shape[0], scale_.r};
     if (tensor.shape != want)
       return Fail(fmt::format("tensor {} has the shape {}; rank and model make it {}", Quote(name),
                               ShapeText(tensor.shape), ShapeText(want)));
@@ -169,9 +188,8 @@ class MergedParams final : public ParamSource {
 
 Result<std::unique_ptr<ParamSource>> MergeAdapter(std::unique_ptr<ParamSource> base, const std::string& folder) {
   if (!Exists(JoinPath(folder, kConfigName)) || !Exists(JoinPath(folder, kWeightsName)))
-    return Error{ErrorCode::kBadInput,
-                 fmt::format("{}: an adapter folder has {} and {} (a pickled .bin is not read)", folder, kConfigName,
-                             kWeightsName)};
+    return Error{ErrorCode::kBadInput, fmt::format("{}: an adapter folder has {} and {} (a pickled .bin is not read)",
+                                                   folder, kConfigName, kWeightsName)};
   R1_ASSIGN(const std::string config_path, ResolveInFolder(folder, kConfigName));
   R1_ASSIGN(const AdapterScale scale, ReadAdapterConfig(config_path));
   R1_ASSIGN(const std::string weights_path, ResolveInFolder(folder, kWeightsName));

@@ -103,9 +103,9 @@ TEST_F(LoraMerge, ReadsBf16) {
   for (size_t i = 0; i < tensors_.size(); ++i) {
     tensors_[i].type = StoredType::kBF16;
     bytes.emplace_back(values_[i].size() * 2);
-    ASSERT_TRUE(EncodeValues(StoredType::kBF16, values_[i].data(), static_cast<int64_t>(values_[i].size()),
-                             bytes.back().data())
-                    .ok());
+    ASSERT_TRUE(
+        EncodeValues(StoredType::kBF16, values_[i].data(), static_cast<int64_t>(values_[i].size()), bytes.back().data())
+            .ok());
     tensors_[i].data = bytes[i].data();
   }
   ASSERT_TRUE(WriteFileAtomic(dir_ / "adapter/adapter_config.json", ToPrettyText(config_)).ok());
@@ -160,9 +160,16 @@ TEST_F(LoraMerge, FieldsThatChangeTheArithmeticAreRefusedByName) {
 }
 
 TEST_F(LoraMerge, BrokenConfigsAreErrors) {
-  const std::pair<const char*, nlohmann::json> bad[] = {
-      {"peft_type", "IA3"}, {"peft_type", nullptr},   {"r", 0},          {"r", -3},         {"r", 1.5}, {"r", "3"},
-      {"r", 1 << 20},       {"lora_alpha", nullptr}, {"lora_alpha", "6"}, {"use_rslora", 1}};
+  const std::pair<const char*, nlohmann::json> bad[] = {{"peft_type", "IA3"},
+                                                        {"peft_type", nullptr},
+                                                        {"r", 0},
+                                                        {"r", -3},
+                                                        {"r", 1.5},
+                                                        {"r", "3"},
+                                                        {"r", 1 << 20},
+                                                        {"lora_alpha", nullptr},
+                                                        {"lora_alpha", "6"},
+                                                        {"use_rslora", 1}};
   const nlohmann::json good = config_;
   for (const auto& [field, value] : bad) {
     config_ = good;

@@ -1,5 +1,6 @@
 // Adapters in a model: what they compute and their gradients against the double-precision reference with the product
-// B·A in its weights, nothing for the frozen rest, the same bits on every instruction set, merged weights, and the files.
+// B·A in its weights, nothing for the frozen rest, the same bits on every instruction set, merged weights, and the
+// files.
 #include "model/lora.h"
 
 #include <gtest/gtest.h>
@@ -23,7 +24,8 @@ LoraConfig Rank(int64_t r, double alpha, const std::string& targets = "all-linea
 void FillAdapter(Model& model, uint64_t seed) {
   Rng rng(seed, Stream::kTest, 9);
   for (const ParamSpec& spec : model.trained().specs) {
-    const double spread = spec.name.find("lora_A") != std::string::npos ? 1 / std::sqrt(static_cast<double>(spec.cols)) : 0.3;
+    const double spread =
+        spec.name.find("lora_A") != std::string::npos ? 1 / std::sqrt(static_cast<double>(spec.cols)) : 0.3;
     for (int64_t i = 0; i < spec.count(); ++i)
       model.trained_data()[spec.offset + i] = ToFloat(ToBf16(static_cast<float>(spread * rng.Normal())));
   }
@@ -278,8 +280,8 @@ TEST(LoraParams, EveryProjectionHasOneAndExpertsHaveNone) {
   const std::vector<std::string> modules = ModulesOf(v3, "all-linear");
   EXPECT_EQ(modules.size(), 16u);  // 5 of attention and 3 of FFN or shared expert, in two layers; no prediction module
   for (const std::string& module : modules) EXPECT_EQ(module.find(".experts."), std::string::npos) << module;
-  EXPECT_EQ(ModulesOf(v3, "down_proj"), (std::vector<std::string>{"model.layers.0.mlp.down_proj",
-                                                                  "model.layers.1.mlp.shared_experts.down_proj"}));
+  EXPECT_EQ(ModulesOf(v3, "down_proj"),
+            (std::vector<std::string>{"model.layers.0.mlp.down_proj", "model.layers.1.mlp.shared_experts.down_proj"}));
   const ParamList list = ListLoraParams(dense, Rank(3, 2, "k_proj"), "test").value();
   ASSERT_EQ(list.specs.size(), 4u);
   EXPECT_EQ(list.specs[0].rows, 3);

@@ -61,8 +61,8 @@ class Model {
   // Renews the packed copies after the parameters changed, those of an adapter too.
   void Pack(ThreadPool& pool);
 
-  // Freezes the parameters (no gradient goes to them any more) and adds an adapter that computes nothing yet. Once, on a
-  // language model built for training; its parameters may be loaded and packed before or after.
+  // Freezes the parameters (no gradient goes to them any more) and adds an adapter that computes nothing yet. Once, on
+  // a language model built for training; its parameters may be loaded and packed before or after.
   Status AddAdapter(const LoraConfig& config, uint64_t seed, const std::string& base_name, const std::string& where);
   const Adapter* adapter() const { return adapter_.get(); }
   // What training changes: the adapter's parameters if there is one, else the model's. Gradients are laid out alike.

@@ -14,6 +14,7 @@
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/progress.h"
 #include "data/corpus_stream.h"
 #include "data/preference_data.h"
@@ -21,8 +22,10 @@
 #include "eval/task_eval.h"
 #include "kernels/kernels.h"
 #include "model/io.h"
+#include "model/param_source.h"
 #include "model/params.h"
 #include "recipe/report.h"
+#include "recipe/stage_memory.h"
 #include "rl/loop.h"
 #include "train/run_files.h"
 
@@ -313,8 +316,26 @@ class Runner {
     return done;
   }
 
+  // Says what a stage that trains will take, and refuses what cannot fit before anything of it is allocated.
+  Status CheckStageMemory(const Job& job) {
+    ModelConfig model = job.config;
+    if (StageOptimizer(job.stage) != nullptr && !job.model.empty()) {
+      R1_ASSIGN(model, ReadModelConfig(job.model));
+    }
+    std::vector<ModelConfig> beside;
+    for (const std::string* folder : {&job.helpful, &job.harmless, &job.teacher}) {
+      if (folder->empty()) continue;
+      R1_ASSIGN(beside.emplace_back(), ReadModelConfig(*folder));
+    }
+    R1_ASSIGN(const auto memory, StageMemory(job.stage, model, beside, pool_.threads()));
+    if (!memory.has_value()) return {};
+    Say(fmt::format("{}: memory {}\n", job.stage.name, MemoryText(*memory)));
+    return CheckMemory(*memory, TotalMemoryBytes(), job.stage.name);
+  }
+
   Status Dispatch(const Job& job) {
     RecipeStage& stage = job.stage;
+    R1_TRY(CheckStageMemory(job));
     if (const auto* c = std::get_if<PretrainConfig>(&stage.settings)) {
       Model model(job.config, true);
       model.Init(Seed());
@@ -332,8 +353,8 @@ class Runner {
   Status AddLora(const Job& job, const LoraConfig& lora, Model* model) const {
     if (!lora.on()) return {};
     const std::string& base = job.stage.in.model;
-    return model->AddAdapter(lora, Seed(), recipe_.Find(base) != nullptr ? JoinPath(base, BaseName(job.model)) : job.model,
-                             job.stage.name);
+    return model->AddAdapter(
+        lora, Seed(), recipe_.Find(base) != nullptr ? JoinPath(base, BaseName(job.model)) : job.model, job.stage.name);
   }
 
   Status Sft(const Job& job, const SftConfig& config) {

@@ -53,8 +53,9 @@ Status ValidateSftConfig(const SftConfig& config, const std::string& where);
 
 // teacher: needed if distill_alpha is above 0; of the student's vocabulary (that it is of the same tokenizer the caller
 // checks).
-// Trains model (loaded by the caller, who also adds the adapter of config.lora) in folder; resumes from its newest checkpoint. Documents that the model has no
-// room for are refused. On Ctrl-C it saves and returns kInterrupted. title names the progress line.
+// Trains model (loaded by the caller, who also adds the adapter of config.lora) in folder; resumes from its newest
+// checkpoint. Documents that the model has no room for are refused. On Ctrl-C it saves and returns kInterrupted. title
+// names the progress line.
 Status RunSft(Model& model, const Tokenizer& tokenizer, const std::vector<TokenDocument>& documents,
               const SftConfig& config, uint64_t seed, const std::string& folder, const std::string& config_hash,
               ThreadPool& pool, const std::string& title, const Model* teacher = nullptr);
