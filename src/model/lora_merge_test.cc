@@ -28,7 +28,8 @@ class LoraMerge : public ::testing::Test {
     ASSERT_TRUE(WriteModelFiles(dir_ / "base", model_, 1, 2).ok());
     config_ = ParseJson(LoraConfigToPeftJson(model_.config(), {kRank, 6, "k_proj,up_proj"}, "base"), "c").value();
     Rng rng(3, Stream::kTest);
-    for (const ParamSpec& spec : ListLoraParams(model_.config(), {kRank, 6, "k_proj,up_proj"}, "c").value().specs) {
+    const ParamList list = ListLoraParams(model_.config(), {kRank, 6, "k_proj,up_proj"}, "c").value();
+    for (const ParamSpec& spec : list.specs) {
       tensors_.push_back({kPeftPrefix + spec.name, StoredType::kF32, {spec.rows, spec.cols}, nullptr});
       std::vector<float> values(static_cast<size_t>(spec.count()));
       for (float& x : values) x = ToFloat(ToBf16(static_cast<float>(rng.Normal())));

@@ -29,13 +29,10 @@ class LoraLoop : public LoopTest {
     EXPECT_EQ(std::memcmp(before.data(), model->data(), before.size() * sizeof(float)), 0) << "the base was changed";
     return status;
   }
-  static std::string LastFile(const std::string& folder, int64_t step, const std::string& name) {
-    return FileOf(folder, step, name);
-  }
   static void ExpectSame(const std::string& a, const std::string& b, int64_t step) {
     for (const char* name : {"model.safetensors", "optimizer.safetensors", "adapter/adapter_model.safetensors",
                              "adapter/adapter_config.json", "trainer_state.json", "manifest.json"})
-      EXPECT_TRUE(LastFile(a, step, name) == LastFile(b, step, name)) << name;
+      EXPECT_TRUE(FileOf(a, step, name) == FileOf(b, step, name)) << name;
     EXPECT_EQ(MetricsOf(a), MetricsOf(b));
   }
 };
