@@ -11,11 +11,20 @@
 
 namespace r1 {
 
-// A trainable vector, e.g. of a norm.
+// A vector, e.g. of a norm.
 struct VectorWeight {
   const float* w = nullptr;
   int64_t d = 0;
   int64_t offset = 0;
+};
+
+// An adapter of low rank (LoRA, Hu et al. 2021, arXiv 2106.09685) on columns [first, first + b.n) of a product:
+//   y += (s · x·Aᵀ)·Bᵀ,  A [R, K], B [N, R], s = alpha / R;  s · x·Aᵀ is rounded to bf16, as what enters a product is.
+//   dB += dyᵀ·(s · x·Aᵀ),  g = s · dy·B (rounded to bf16),  dA += gᵀ·x,  dx += g·A
+struct LowRank {
+  Weight a, b;
+  int64_t first = 0;
+  float scale = 1;
 };
 
 // Rows of a batch that belong to one sequence: rows [row, row + rows) hold positions first_position ... With a cache,
@@ -50,6 +59,7 @@ struct AttentionInputs {
 Var* Embed(Context& ctx, const Weight& table, const int32_t* token_T, int64_t t);
 // bf16 of the normalised columns [first, first + w.d) of x.
 Var* RmsNorm(Context& ctx, Var* x, const VectorWeight& w, float eps, int64_t first = 0);
+// x·Wᵀ, then what w.low_rank adds, in order.
 Var* MatMul(Context& ctx, Var* x, const Weight& w);
 // x + bias in every row, in place: x must be the output of a product that nobody else reads.
 Var* AddBias(Context& ctx, Var* x, const VectorWeight& bias);
@@ -129,7 +139,7 @@ SoftTargets* HeadSoftTargets(Context& ctx, Var* h, const Weight& head, const Var
 // Logits [R, V] of the given rows of h (null: all), without backward.
 float* HeadLogits(Context& ctx, const Var* h, const Weight& head, const int32_t* row_R, int64_t r);
 
-// dW += dYᵀ·X into ctx.param_grad at w.offset.
+// dW += dYᵀ·X into ctx.param_grad at w.offset; nothing if w is frozen.
 void AddWeightGrad(Context& ctx, const Weight& w, const Bf16* dy, int64_t lddy, const Bf16* x, int64_t ldx, int64_t t);
 
 }  // namespace r1

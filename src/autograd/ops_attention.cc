@@ -69,10 +69,12 @@ SavedHeads NormHeads(Context& ctx, Var* qkv, const HeadExtras& extras, const Att
 // among all that were normed.
 void NormHeadsBackward(Context& ctx, float* g, int64_t ldg, int64_t head_stride, int64_t heads, int64_t first,
                        int64_t all, const SavedHeads& saved, const VectorWeight& w, int64_t t) {
+  ArenaScope scope(ctx.scratch);
+  float* dw = ParamGradOf(ctx, w.offset, w.d);
   for (int64_t h = 0; h < heads; ++h) {
     float* head = g + h * head_stride;
-    ctx.k->rms_norm_backward(head, ldg, false, ctx.param_grad + w.offset, head, ldg, saved.x + (first + h) * w.d,
-                             all * w.d, w.w, saved.r_HT + (first + h) * t, t, w.d);
+    ctx.k->rms_norm_backward(head, ldg, false, dw, head, ldg, saved.x + (first + h) * w.d, all * w.d, w.w,
+                             saved.r_HT + (first + h) * t, t, w.d);
   }
 }
 
@@ -114,7 +116,7 @@ AttentionInputs GqaInputs(Context& ctx, Var* qkv, const HeadExtras& extras, cons
         NormHeadsBackward(*c, in.q->grad, in.q->cols, dk, shape.heads, 0, all, saved, parts.q_norm, t);
         NormHeadsBackward(*c, in.k->grad, in.k->cols, dk, shape.kv_heads, shape.heads, all, saved, parts.k_norm, t);
       }
-      if (parts.bias.w != nullptr) {
+      if (parts.bias.w != nullptr && parts.bias.offset != kFrozen) {
         float* db = c->param_grad + parts.bias.offset;
         for (int64_t h = 0; h < shape.heads; ++h)
           c->k->column_sum(db + h * shape.d_qk, in.q->grad + h * dk, in.q->cols, t, shape.d_qk);

@@ -25,7 +25,7 @@ Var* Embed(Context& ctx, const Weight& table, const int32_t* token_T, int64_t t)
     Context* c = &ctx;
     const int64_t offset = table.offset;
     ctx.tape.Record([=] {
-      if (y->grad == nullptr) return;
+      if (y->grad == nullptr || offset == kFrozen) return;
       for (int64_t i = 0; i < t; ++i) c->k->add(c->param_grad + offset + token_T[i] * d, y->grad + i * d, d);
     });
   }
@@ -46,7 +46,8 @@ Var* RmsNorm(Context& ctx, Var* x, const VectorWeight& w, float eps, int64_t fir
       if (y->grad == nullptr) return;
       // A norm of some columns writes those; the op that uses the others writes them (MlaInputs and RmsNorm cover all).
       GradRef g = GradOf(*c, x);
-      c->k->rms_norm_backward(g.grad + first, ldx, whole && !g.fresh, c->param_grad + weight.offset, y->grad, d,
+      ArenaScope scope(c->scratch);
+      c->k->rms_norm_backward(g.grad + first, ldx, whole && !g.fresh, ParamGradOf(*c, weight.offset, d), y->grad, d,
                               x->data + first, ldx, weight.w, r, t, d);
     });
   }
@@ -54,7 +55,7 @@ Var* RmsNorm(Context& ctx, Var* x, const VectorWeight& w, float eps, int64_t fir
 }
 
 void AddWeightGrad(Context& ctx, const Weight& w, const Bf16* dy, int64_t lddy, const Bf16* x, int64_t ldx, int64_t t) {
-  if (t == 0) return;
+  if (t == 0 || w.offset == kFrozen) return;
   ArenaScope scope(ctx.scratch);
   const int64_t tp = RoundUp(t, 32);
   Bf16* dy_NT = ctx.scratch.Array<Bf16>(w.n * tp);
@@ -72,6 +73,81 @@ void AddWeightGrad(Context& ctx, const Weight& w, const Bf16* dy, int64_t lddy, 
                .accumulate = true});
 }
 
+namespace {
+
+// y += s·(x·Aᵀ)·Bᵀ in the adapter's columns. Returns s·(x·Aᵀ) as it entered the second product, [T, R].
+Var* AddLowRank(Context& ctx, Var* y, const Var* x, const LowRank& p) {
+  const int64_t t = x->rows, r = p.a.n;
+  R1_CHECK(p.a.k == x->cols && p.b.k == r && p.first + p.b.n <= y->cols, Sizes("AddLowRank", p.first + p.b.n, y->cols));
+  Var* h = NewVar16(ctx, t, r);
+  ArenaScope scope(ctx.scratch);
+  float* sum = ctx.scratch.Array<float>(t * r);
+  ctx.k->gemm({.a = x->data16,
+               .lda = x->ld16,
+               .b = p.a.forward,
+               .c = sum,
+               .ldc = r,
+               .m = t,
+               .n = r,
+               .k = p.a.k,
+               .accumulate = false});
+  ctx.k->scale(sum, p.scale, t * r);
+  ctx.k->to_bf16(h->data16, h->ld16, sum, r, t, r, h->ld16);
+  ctx.k->gemm({.a = h->data16,
+               .lda = h->ld16,
+               .b = p.b.forward,
+               .c = y->data + p.first,
+               .ldc = y->cols,
+               .m = t,
+               .n = p.b.n,
+               .k = r,
+               .accumulate = true});
+  return h;
+}
+
+// dy: gradient of the whole product. x already has what came through W, if it takes a gradient.
+void AddLowRankBackward(Context& ctx, const Grad16Ref& dy, Var* x, const Var* h, const LowRank& p, int64_t columns) {
+  ArenaScope scope(ctx.scratch);
+  const int64_t t = x->rows, n = p.b.n, r = p.a.n, ldr = RoundUp(r, 32);
+  Grad16Ref own = dy;
+  if (p.first != 0 || n != columns) {  // products read whole blocks of columns: the adapter's own, padded
+    own.ld = RoundUp(n, 32);
+    Bf16* copy = ctx.scratch.Zeroed<Bf16>(t * own.ld);
+    for (int64_t i = 0; i < t; ++i)
+      std::memcpy(static_cast<void*>(copy + i * own.ld), dy.grad + i * dy.ld + p.first,
+                  static_cast<size_t>(n) * sizeof(Bf16));
+    own.grad = copy;
+  }
+  AddWeightGrad(ctx, p.b, own.grad, own.ld, h->data16, h->ld16, t);
+  float* sum = ctx.scratch.Array<float>(t * r);
+  ctx.k->gemm({.a = own.grad,
+               .lda = own.ld,
+               .b = p.b.backward,
+               .c = sum,
+               .ldc = r,
+               .m = t,
+               .n = r,
+               .k = n,
+               .accumulate = false});
+  ctx.k->scale(sum, p.scale, t * r);
+  Bf16* g = ctx.scratch.Array<Bf16>(t * ldr);
+  ctx.k->to_bf16(g, ldr, sum, r, t, r, ldr);
+  AddWeightGrad(ctx, p.a, g, ldr, x->data16, x->ld16, t);
+  if (!x->needs_grad) return;
+  const GradRef dx = GradOf(ctx, x);
+  ctx.k->gemm({.a = g,
+               .lda = ldr,
+               .b = p.a.backward,
+               .c = dx.grad,
+               .ldc = p.a.k,
+               .m = t,
+               .n = p.a.k,
+               .k = r,
+               .accumulate = !dx.fresh});
+}
+
+}  // namespace
+
 Var* MatMul(Context& ctx, Var* x, const Weight& w) {
   R1_CHECK(x->data16 != nullptr && x->cols == w.k, Sizes("MatMul", x->cols, w.k));
   const int64_t t = x->rows;
@@ -85,6 +161,9 @@ Var* MatMul(Context& ctx, Var* x, const Weight& w) {
                .n = w.n,
                .k = w.k,
                .accumulate = false});
+  const int64_t parts = ctx.low_rank ? w.low_rank_count : 0;
+  Var** inner = parts > 0 ? ctx.arena.Array<Var*>(parts) : nullptr;
+  for (int64_t i = 0; i < parts; ++i) inner[i] = AddLowRank(ctx, y, x, w.low_rank[i]);
   if (ctx.recording) {
     Context* c = &ctx;
     const Weight weight = w;
@@ -105,6 +184,7 @@ Var* MatMul(Context& ctx, Var* x, const Weight& w) {
                     .accumulate = !dx.fresh});
       }
       AddWeightGrad(*c, weight, dy.grad, dy.ld, x->data16, x->ld16, t);
+      for (int64_t i = 0; i < parts; ++i) AddLowRankBackward(*c, dy, x, inner[i], weight.low_rank[i], weight.n);
     });
   }
   return y;
@@ -117,7 +197,8 @@ Var* AddBias(Context& ctx, Var* x, const VectorWeight& bias) {
     Context* c = &ctx;
     const int64_t offset = bias.offset;
     ctx.tape.Record([=] {
-      if (x->grad != nullptr) c->k->column_sum(c->param_grad + offset, x->grad, x->cols, x->rows, x->cols);
+      if (x->grad != nullptr && offset != kFrozen)
+        c->k->column_sum(c->param_grad + offset, x->grad, x->cols, x->rows, x->cols);
     });
   }
   return x;

@@ -198,7 +198,8 @@ Values* ScalarHead(Context& ctx, Var* h, const VectorWeight& w, const int32_t* r
     ctx.tape.Record([=] {
       const GradRef dh = GradOf(*c, h);
       if (dh.fresh) std::memset(dh.grad, 0, static_cast<size_t>(h->rows * d) * sizeof(float));
-      float* dw = c->param_grad + weight.offset;
+      ArenaScope scope(c->scratch);
+      float* dw = ParamGradOf(*c, weight.offset, d);
       for (int64_t i = 0; i < r; ++i) {
         const Bf16* x = h->data16 + row_R[i] * h->ld16;
         float* dx = dh.grad + row_R[i] * d;

@@ -140,8 +140,8 @@ Var* Moe(Context& ctx, Var* x, const MoeWeights& w, const kernels::RouteConfig& 
       k.moe_scatter_add(dx.grad, d, dgathered, d, slot, t, top, d);
       float* dlogits = c->scratch.Array<float>(t * experts);
       k.route_backward(dlogits, dweight, extra, score, expert, weight, t, config);
-      k.router_backward(dx.grad, d, c->param_grad + weights.gate.offset, dlogits, x->data16, x->ld16, weights.gate.w, t,
-                        experts, d);
+      k.router_backward(dx.grad, d, ParamGradOf(*c, weights.gate.offset, experts * d), dlogits, x->data16, x->ld16,
+                        weights.gate.w, t, experts, d);
     });
   }
   return y;

@@ -41,6 +41,10 @@ Grad16Ref Grad16Of(Context& ctx, Var* v) {
   return {g, ld};
 }
 
+float* ParamGradOf(Context& ctx, int64_t offset, int64_t count) {
+  return offset == kFrozen ? ctx.scratch.Zeroed<float>(count) : ctx.param_grad + offset;
+}
+
 Bf16* NewGrad16(Context& ctx, Var* v) {
   R1_CHECK(v->grad == nullptr && v->grad16 == nullptr, "a Var with a bf16 gradient has a second consumer");
   v->ld16g = kernels::RoundUp(v->cols, 32);

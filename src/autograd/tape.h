@@ -28,13 +28,19 @@ struct Var {
   bool needs_grad = true;
 };
 
-// A trainable matrix [n, k] used as y = x·Wᵀ. `offset` places it in the flat parameter and gradient vectors.
+// `offset` of a frozen weight: it takes no gradient.
+constexpr int64_t kFrozen = -1;
+struct LowRank;  // autograd/ops.h
+
+// A matrix [n, k] used as y = x·Wᵀ. `offset` places it in the flat vector of gradients.
 struct Weight {
   const float* w = nullptr;
   const Bf16* forward = nullptr;   // packed Wᵀ
   const Bf16* backward = nullptr;  // packed W; null where no input gradient is needed
   int64_t n = 0, k = 0;
   int64_t offset = 0;
+  const LowRank* low_rank = nullptr;  // added to its product
+  int64_t low_rank_count = 0;
 };
 
 // Backward steps of one forward pass, run in reverse. Closures live in the arena; their captures must be trivially
@@ -71,6 +77,7 @@ struct Context {
   Arena scratch;  // lives until the end of an op
   Tape tape{arena};
   bool recording = false;
+  bool low_rank = true;         // false: products leave out Weight::low_rank, the model is the one without adapter
   float* param_grad = nullptr;  // flat gradient vector (Weight::offset) that backward adds to
   const kernels::KernelTable* k = &kernels::Kernels();
 
@@ -96,6 +103,9 @@ struct Grad16Ref {
   int64_t ld;
 };
 Grad16Ref Grad16Of(Context& ctx, Var* v);
+// Where backward adds the gradient of `count` values at `offset`: in param_grad, or scratch memory that nobody reads if
+// they are frozen.
+float* ParamGradOf(Context& ctx, int64_t offset, int64_t count);
 // Makes the bf16 gradient of v (not initialised).
 Bf16* NewGrad16(Context& ctx, Var* v);
 

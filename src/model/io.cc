@@ -12,6 +12,10 @@
 
 namespace r1 {
 
+namespace {
+constexpr const char* kAdapterFile = "adapter_model.safetensors";
+}
+
 Status WriteFlat(const std::string& path, const ParamList& params,
                  const std::vector<std::pair<std::string, const float*>>& vectors) {
   std::vector<TensorToStore> tensors;
@@ -49,7 +53,29 @@ Status WriteModelFiles(const std::string& folder, const Model& model, int32_t be
   generation["eos_token_id"] = end_token;
   generation["do_sample"] = true;
   R1_TRY(WriteFileAtomic(JoinPath(folder, "generation_config.json"), ToPrettyText(generation)));
-  return WriteFlat(JoinPath(folder, "model.safetensors"), model.params(), {{"", model.data()}});
+  const std::string path = JoinPath(folder, "model.safetensors");
+  if (model.adapter() == nullptr) return WriteFlat(path, model.params(), {{"", model.data()}});
+  // One merged matrix at a time.
+  std::vector<TensorToStore> tensors;
+  for (const ParamSpec& spec : model.params().specs)
+    tensors.push_back({spec.name, StoredType::kF32, StoredShape(spec), nullptr});
+  std::vector<float> merged;
+  return WriteSafetensors(path, tensors, {{"format", "pt"}}, [&](size_t index) -> Result<std::string_view> {
+    merged.resize(static_cast<size_t>(model.params().specs[index].count()));
+    model.MergedParam(index, merged.data());
+    return std::string_view(reinterpret_cast<const char*>(merged.data()), merged.size() * sizeof(float));
+  });
+}
+
+Status WriteAdapterFiles(const std::string& folder, const Model& model) {
+  const Adapter& adapter = *model.adapter();
+  R1_TRY(WriteFileAtomic(JoinPath(folder, "adapter_config.json"),
+                         LoraConfigToPeftJson(model.config(), adapter.config(), adapter.base_name())));
+  return WriteFlat(JoinPath(folder, kAdapterFile), adapter.params(), {{kPeftPrefix, adapter.data()}});
+}
+
+Status ReadAdapterWeights(const std::string& folder, Model& model) {
+  return ReadFlat(JoinPath(folder, kAdapterFile), model.trained(), {{kPeftPrefix, model.trained_data()}});
 }
 
 Status ReadWeights(const std::string& folder, Model& model) {

@@ -9,11 +9,15 @@
 
 namespace r1 {
 
-// config.json, generation_config.json and model.safetensors. end_token: the id that ends a reply, -1 if none.
+// config.json, generation_config.json and model.safetensors; an adapter is merged into the weights that are written.
+// end_token: the id that ends a reply, -1 if none.
 Status WriteModelFiles(const std::string& folder, const Model& model, int32_t begin_token, int32_t end_token);
 // The F32 weights that WriteModelFiles wrote, into a model of the same config. Checks names, shapes and types of every
 // parameter; a tensor too many or too few is an error that names it.
 Status ReadWeights(const std::string& folder, Model& model);
+// The adapter of a model alone, as model/lora.h says; and back into an adapter of the same config.
+Status WriteAdapterFiles(const std::string& folder, const Model& model);
+Status ReadAdapterWeights(const std::string& folder, Model& model);
 Result<Model> LoadModel(const std::string& path, bool for_training, ThreadPool& pool);
 // A model for training with another head on the body of the one in folder: its parameters of the same name, without the
 // prediction module; the rest (score.weight on a language model's body) as Init(seed) makes it. A reward model's folder

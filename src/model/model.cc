@@ -44,6 +44,15 @@ void KvCache::Copy(int64_t from, int64_t to, int64_t positions) {
   }
 }
 
+template <class F>
+void Model::EachWeight(Layer& layer, F visit) {
+  for (Weight* w : {&layer.attn_in, &layer.q_b, &layer.kv_b, &layer.o, &layer.gate_up, &layer.down,
+                    &layer.shared_gate_up, &layer.shared_down})
+    visit(*w);
+  for (Weight& w : layer.expert_gate_up) visit(w);
+  for (Weight& w : layer.expert_down) visit(w);
+}
+
 // ---- building
 // -------------------------------------------------------------------------------------------------------------
 
@@ -102,20 +111,59 @@ Model::Model(const ModelConfig& config, bool for_training)
       w.backward = task.backward < 0 ? nullptr : packed_.data() + task.backward;
     }
   };
-  const auto resolve_layer = [&](Layer& layer) {
-    for (Weight* w : {&layer.attn_in, &layer.q_b, &layer.kv_b, &layer.o, &layer.gate_up, &layer.down,
-                      &layer.shared_gate_up, &layer.shared_down})
-      resolve(*w);
-    for (Weight& w : layer.expert_gate_up) resolve(w);
-    for (Weight& w : layer.expert_down) resolve(w);
-  };
   resolve(embed_);
   resolve(head_);
-  for (auto& layer : layers_) resolve_layer(*layer);
+  for (auto& layer : layers_) EachWeight(*layer, resolve);
   if (mtp_ != nullptr) {
     resolve(mtp_->eh);
-    resolve_layer(mtp_->layer);
+    EachWeight(mtp_->layer, resolve);
   }
+}
+
+Status Model::AddAdapter(const LoraConfig& config, uint64_t seed, const std::string& base_name,
+                         const std::string& where) {
+  R1_CHECK(for_training_ && adapter_ == nullptr && config_.num_labels == 0,
+           "an adapter belongs to a language model in training, once");
+  R1_ASSIGN(ParamList list, ListLoraParams(config_, config, where));
+  adapter_ = std::make_unique<Adapter>(config, std::move(list), base_name, seed);
+  for (auto& layer : layers_) {
+    EachWeight(*layer, [&](Weight& w) {
+      if (w.n > 0) adapter_->Attach(list_, &w);
+    });
+  }
+  const auto freeze = [](auto& w) { w.offset = kFrozen; };
+  const auto freeze_layer = [&](Layer& layer) {
+    EachWeight(layer, freeze);
+    for (VectorWeight* w : {&layer.input_norm, &layer.post_norm, &layer.q_norm, &layer.kv_norm, &layer.o_bias,
+                            &layer.heads.bias, &layer.heads.q_norm, &layer.heads.k_norm, &layer.experts.gate})
+      freeze(*w);
+  };
+  freeze(embed_);
+  freeze(head_);
+  freeze(final_norm_);
+  for (auto& layer : layers_) freeze_layer(*layer);
+  if (mtp_ != nullptr) {
+    freeze(mtp_->enorm);
+    freeze(mtp_->hnorm);
+    freeze(mtp_->norm);
+    freeze(mtp_->eh);
+    freeze_layer(mtp_->layer);
+  }
+  return {};
+}
+
+void Model::PackTrained(ThreadPool& pool) {
+  if (adapter_ != nullptr) {
+    adapter_->Pack(pool);
+  } else {
+    Pack(pool);
+  }
+}
+
+void Model::MergedParam(size_t index, float* out) const {
+  const ParamSpec& spec = list_.specs[index];
+  std::memcpy(out, params_.data() + spec.offset, static_cast<size_t>(spec.count()) * sizeof(float));
+  if (adapter_ != nullptr) adapter_->MergeInto(spec, out);
 }
 
 Weight Model::Bind(const std::string& first, int64_t rows, int64_t cols, bool product) {
@@ -222,6 +270,7 @@ void Model::Pack(ThreadPool& pool) {
     k.pack_nk(packed_.data() + task.forward, w, task.n, task.k, task.k);
     if (task.backward >= 0) k.pack_kn(packed_.data() + task.backward, w, task.n, task.k, task.k);
   });
+  if (adapter_ != nullptr) adapter_->Pack(pool);
 }
 
 void Model::UpdateRouterBias(const std::vector<int64_t>& load, double gamma) {

@@ -1,6 +1,7 @@
 // The model: parameters in one flat float vector, packed bf16 copies for the products, and one forward that
 // serves training (recording), scoring and sampling (with a cache). Shapes and names: model/params.h. Structure:
-// DeepSeek-V3 report sec. 2. On top of the body is a language head, or a scalar head (num_labels 1).
+// DeepSeek-V3 report sec. 2. On top of the body is a language head, or a scalar head (num_labels 1). With an adapter
+// (model/lora.h) the parameters are frozen and what is trained lies in a vector of its own.
 #pragma once
 
 #include <memory>
@@ -10,6 +11,7 @@
 #include "autograd/ops.h"
 #include "base/memory.h"
 #include "base/threads.h"
+#include "model/adapter.h"
 #include "model/config.h"
 #include "model/params.h"
 
@@ -56,8 +58,19 @@ class Model {
   Model& operator=(Model&&) = default;
 
   void Init(uint64_t seed);
-  // Renews the packed copies after the parameters changed.
+  // Renews the packed copies after the parameters changed, those of an adapter too.
   void Pack(ThreadPool& pool);
+
+  // Freezes the parameters (no gradient goes to them any more) and adds an adapter that computes nothing yet. Once, on
+  // a language model built for training; its parameters may be loaded and packed before or after.
+  Status AddAdapter(const LoraConfig& config, uint64_t seed, const std::string& base_name, const std::string& where);
+  const Adapter* adapter() const { return adapter_.get(); }
+  // What training changes: the adapter's parameters if there is one, else the model's. Gradients are laid out alike.
+  const ParamList& trained() const { return adapter_ != nullptr ? adapter_->params() : list_; }
+  float* trained_data() { return adapter_ != nullptr ? adapter_->data() : params_.data(); }
+  void PackTrained(ThreadPool& pool);
+  // The values of params().specs[index], an adapter merged into them.
+  void MergedParam(size_t index, float* out) const;
 
   const ModelConfig& config() const { return config_; }
   const ParamList& params() const { return list_; }
@@ -99,6 +112,9 @@ class Model {
   Weight Bind(const std::string& first, int64_t rows, int64_t cols, bool product = true);
   VectorWeight BindVector(const std::string& name);
   void BindLayer(int64_t index, Layer& layer);
+  // Calls visit with each matrix that multiplies in a layer.
+  template <class F>
+  static void EachWeight(Layer& layer, F visit);
   Var* Block(Context& ctx, const Layer& layer, int64_t index, Var* x, const Batch& batch, const KvCache* cache,
              RoutingStats* stats) const;
 
@@ -113,6 +129,7 @@ class Model {
   VectorWeight final_norm_, score_;
   std::vector<std::unique_ptr<Layer>> layers_;
   std::unique_ptr<Mtp> mtp_;
+  std::unique_ptr<Adapter> adapter_;
   struct PackTask {
     int64_t forward, backward, n, k, offset;  // places in packed_ (-1: none) and params_
   };

@@ -225,7 +225,7 @@ struct Objective {
   }
 };
 
-// What the product model computes for a batch; gradient is flat as the parameters and empty without a backward pass.
+// What the product model computes for a batch; gradient is flat as what is trained and empty without a backward pass.
 struct ProductResult {
   std::vector<float> logp, entropy, mtp_logp, gradient;
   std::vector<int64_t> load;
@@ -237,7 +237,7 @@ inline ProductResult RunProduct(Context& ctx, const Model& model, const std::vec
   const ModelConfig& c = model.config();
   const PackedBatch packed(sequences);
   ProductResult out;
-  out.gradient.assign(backward ? static_cast<size_t>(model.params().total) : 0, 0.0f);
+  out.gradient.assign(backward ? static_cast<size_t>(model.trained().total) : 0, 0.0f);
   ctx.Reset();
   ctx.recording = backward;
   ctx.param_grad = out.gradient.data();

@@ -7,11 +7,15 @@
 #include <map>
 
 #include "base/files.h"
+#include "base/memory.h"
 #include "base/progress.h"
 #include "infer/rollout.h"
+#include "model/param_source.h"
 #include "model/params.h"
 #include "recipe/run.h"
+#include "recipe/stage_memory.h"
 #include "rl/algorithm.h"
+#include "train/run_files.h"
 #include "train/trainer.h"
 
 namespace r1 {
@@ -31,9 +35,17 @@ double Seconds(const std::chrono::steady_clock::time_point& since) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count();
 }
 
-Speed Probe(const ModelConfig& config, ThreadPool& pool, const OptimizerConfig& optimizer) {
+// How a size of model is trained, where all stages that train it agree.
+struct Training {
+  OptimizerConfig optimizer;
+  LoraConfig lora;
+};
+
+Speed Probe(const ModelConfig& config, ThreadPool& pool, const Training& training) {
+  const OptimizerConfig& optimizer = training.optimizer;
   Model model(config, true);
   model.Init(0);
+  if (training.lora.on() && !model.AddAdapter(training.lora, 0, "", "plan").ok()) return {};
   model.Pack(pool);
   Trainer trainer(model, optimizer, pool);
   const int64_t count = std::max<int64_t>(1, 2 * optimizer.micro_tokens / kProbeSequence);
@@ -71,13 +83,9 @@ Speed Probe(const ModelConfig& config, ThreadPool& pool, const OptimizerConfig& 
   return speed;
 }
 
-// Models that an RL stage holds beside its own.
-struct RlCompanions {
-  bool value = false, reference = false;
-};
-RlCompanions Companions(const RlConfig& config) {
+bool TrainsValueModel(const RlConfig& config) {
   const Result<LossSettings> loss = ResolveLoss(config, "");
-  return loss.ok() ? RlCompanions{loss.value().needs_value(), loss.value().beta > 0} : RlCompanions{};
+  return loss.ok() && loss.value().needs_value();
 }
 
 // What a stage does in numbers of tokens, as far as the recipe says; replies are taken as kExpectedLengthShare of the
@@ -115,7 +123,7 @@ Work WorkOf(const RecipeStage& stage, std::map<std::string, double>& kept_tokens
     w.sampled = static_cast<double>(rl->max_steps) *
                 ReplyTokens(rl->num_prompts * rl->num_generations, rl->max_completion_length);
     if (rl->max_sampled_tokens > 0) w.sampled = std::min(w.sampled, static_cast<double>(rl->max_sampled_tokens));
-    w.trained = w.sampled * static_cast<double>(rl->num_iterations * (Companions(*rl).value ? 2 : 1));
+    w.trained = w.sampled * static_cast<double>(rl->num_iterations * (TrainsValueModel(*rl) ? 2 : 1));
     w.text = fmt::format("{} on {}: {} steps x {} prompts x {} samples of at most {} tokens, {} update(s) a step",
                          rl->loss.algorithm, rl->task, rl->max_steps, rl->num_prompts, rl->num_generations,
                          rl->max_completion_length, rl->num_iterations * rl->mini_batches);
@@ -178,13 +186,67 @@ std::string ModelText(const std::string& preset, const ModelConfig& config) {
                                       : "");
 }
 
+// What the stages that train take, and how each size of model is trained.
+struct Plan {
+  std::map<std::string, TrainingMemory> memory;  // by stage
+  std::map<std::string, Training> training;      // by preset
+};
+
+// The config of a model that a stage reads: of an earlier stage that makes one, or of a folder.
+struct Models {
+  std::map<std::string, std::string> preset_of;
+  const Recipe& recipe;
+
+  Result<ModelConfig> OfPreset(const std::string& preset) const {
+    ModelConfig config = recipe.model;
+    if (!preset.empty()) {
+      R1_ASSIGN(config, ModelPreset(preset));
+    }
+    if (config.vocab_size == 0) config.vocab_size = kPlanVocab;
+    return config;
+  }
+  Result<ModelConfig> Of(const std::string& name) const {
+    if (recipe.Find(name) == nullptr && IsDir(name)) {
+      const Result<std::string> folder = ResolveModelFolder(name);
+      if (folder.ok()) return ReadModelConfig(*folder);
+    }
+    const auto found = preset_of.find(name);
+    return OfPreset(found != preset_of.end() ? found->second : "");
+  }
+};
+
+// Refuses stages that cannot fit, before anything is measured.
+Result<Plan> PlanMemory(const Recipe& recipe, int threads) {
+  Plan plan;
+  Models models{{}, recipe};
+  for (const auto& stage : recipe.stages) {
+    const bool makes = stage->kind == "pretrain";
+    const std::string preset = makes ? stage->in.preset : models.preset_of[stage->in.model];
+    models.preset_of[stage->name] = preset;
+    const OptimizerConfig* optimizer = StageOptimizer(*stage);
+    if (optimizer == nullptr) continue;
+    R1_ASSIGN(const ModelConfig config, makes ? models.OfPreset(preset) : models.Of(stage->in.model));
+    std::vector<ModelConfig> beside;
+    for (const std::string* name : {&stage->in.helpful, &stage->in.harmless, &stage->in.teacher}) {
+      if (name->empty()) continue;
+      R1_ASSIGN(beside.emplace_back(), models.Of(*name));
+    }
+    R1_ASSIGN(const auto memory, StageMemory(*stage, config, beside, threads));
+    R1_TRY(CheckMemory(*memory, TotalMemoryBytes(), "stage '" + stage->name + "'"));
+    plan.memory[stage->name] = *memory;
+    const auto [training, first] = plan.training.try_emplace(preset, Training{*optimizer, StageLora(*stage)});
+    if (!first && !StageLora(*stage).on()) training->second = {*optimizer, {}};
+  }
+  return Result<Plan>(std::move(plan));
+}
+
 }  // namespace
 
 Result<std::string> PlanText(Recipe& recipe, int64_t threads) {
   ThreadPool pool(static_cast<int>(threads > 0 ? threads : AvailableCores()));
   SetFloatMode();
   const bool guessed = recipe.model.vocab_size == 0;
-  OptimizerConfig optimizer;
+  R1_ASSIGN(const Plan plan, PlanMemory(recipe, pool.threads()));
   struct Size {
     ModelConfig config;
     Speed speed;
@@ -197,7 +259,8 @@ Result<std::string> PlanText(Recipe& recipe, int64_t threads) {
         R1_ASSIGN(size.config, ModelPreset(preset));
       }
       if (size.config.vocab_size == 0) size.config.vocab_size = kPlanVocab;
-      size.speed = Probe(size.config, pool, optimizer);
+      const auto training = plan.training.find(preset);
+      size.speed = Probe(size.config, pool, training != plan.training.end() ? training->second : Training());
       sizes[preset] = size;
     }
     return sizes[preset];
@@ -206,9 +269,7 @@ Result<std::string> PlanText(Recipe& recipe, int64_t threads) {
   std::string text = fmt::format("recipe {}  seed {}  threads {}  kernels {}\n", recipe.name, recipe.seed,
                                  pool.threads(), kernels::Kernels().isa);
   text += ModelText(recipe.preset, main.config);
-  const double params = static_cast<double>(ListParams(main.config).total);
-  double total = 0, trained = 0, sampled = 0, gradients = 1;
-  RlCompanions beside;
+  double total = 0, trained = 0, sampled = 0;
   std::map<std::string, std::string> preset_of;  // of the model that a stage makes
   std::map<std::string, double> kept_tokens;
   std::string stages;
@@ -218,30 +279,22 @@ Result<std::string> PlanText(Recipe& recipe, int64_t threads) {
     R1_ASSIGN(const Size size, size_of(preset));
     if (stage->kind == "pretrain" && !preset.empty() && stages.find(preset) == std::string::npos)
       stages += ModelText(preset, size.config);
-    for (const Field& f : StageFields(*stage)) {
-      if (f.name == "grad_shards") gradients = std::max(gradients, static_cast<double>(*std::get<int64_t*>(f.value)));
-    }
-    if (const auto* rl = std::get_if<RlConfig>(&stage->settings)) {
-      const RlCompanions companions = Companions(*rl);
-      beside = {beside.value || companions.value, beside.reference || companions.reference};
-    }
     const Work work = WorkOf(*stage, kept_tokens);
     const double seconds = work.trained / size.speed.train + work.sampled / size.speed.sample;
     stages += fmt::format("  {:<18} {:<11} {}\n{:33}{}  ~{}\n", stage->name, stage->kind, InputText(stage->in), "",
                           work.text, DurationText(seconds));
+    if (const auto memory = plan.memory.find(stage->name); memory != plan.memory.end())
+      stages += fmt::format("{:33}memory {}\n", "", MemoryText(memory->second));
     total += seconds;
     trained += work.trained;
     sampled += work.sampled;
   }
   const int64_t cache = KvCache::BytesPerSlot(main.config, std::min<int64_t>(192, main.config.max_position_embeddings));
-  const double trainable = params * (4 + 4 + 8 + 4 * gradients);
-  const double memory = trainable * (beside.value ? 2 : 1) + params * (beside.reference ? 8 : 0);
-  text += fmt::format(
-      "memory {} for weights, packed copies, {} gradients and Adam{}{}; {} of keys and values a sequence of 192 "
-      "tokens{}\n",
-      BytesText(static_cast<int64_t>(memory)), gradients, beside.value ? ", twice: policy and value model" : "",
-      beside.reference ? ", and the reference model" : "", BytesText(cache),
-      guessed ? fmt::format(" (vocabulary taken as {})", kPlanVocab) : "");
+  int64_t most = 0;
+  for (const auto& [name, memory] : plan.memory) most = std::max(most, memory.total());
+  text += fmt::format("memory {} at most in training, of {} here; {} of keys and values a sequence of 192 tokens{}\n",
+                      BytesText(most), BytesText(TotalMemoryBytes()), BytesText(cache),
+                      guessed ? fmt::format(" (vocabulary taken as {})", kPlanVocab) : "");
   text += stages;
   text += fmt::format(
       "expected {} in all: {:.1f} M tokens trained, {:.1f} M sampled; the main model at {:.1f}k tokens/s trained and "

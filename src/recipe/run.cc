@@ -14,6 +14,7 @@
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/progress.h"
 #include "data/corpus_stream.h"
 #include "data/preference_data.h"
@@ -21,8 +22,10 @@
 #include "eval/task_eval.h"
 #include "kernels/kernels.h"
 #include "model/io.h"
+#include "model/param_source.h"
 #include "model/params.h"
 #include "recipe/report.h"
+#include "recipe/stage_memory.h"
 #include "rl/loop.h"
 #include "train/run_files.h"
 
@@ -313,8 +316,26 @@ class Runner {
     return done;
   }
 
+  // Says what a stage that trains will take, and refuses what cannot fit before anything of it is allocated.
+  Status CheckStageMemory(const Job& job) {
+    ModelConfig model = job.config;
+    if (StageOptimizer(job.stage) != nullptr && !job.model.empty()) {
+      R1_ASSIGN(model, ReadModelConfig(job.model));
+    }
+    std::vector<ModelConfig> beside;
+    for (const std::string* folder : {&job.helpful, &job.harmless, &job.teacher}) {
+      if (folder->empty()) continue;
+      R1_ASSIGN(beside.emplace_back(), ReadModelConfig(*folder));
+    }
+    R1_ASSIGN(const auto memory, StageMemory(job.stage, model, beside, pool_.threads()));
+    if (!memory.has_value()) return {};
+    Say(fmt::format("{}: memory {}\n", job.stage.name, MemoryText(*memory)));
+    return CheckMemory(*memory, TotalMemoryBytes(), job.stage.name);
+  }
+
   Status Dispatch(const Job& job) {
     RecipeStage& stage = job.stage;
+    R1_TRY(CheckStageMemory(job));
     if (const auto* c = std::get_if<PretrainConfig>(&stage.settings)) {
       Model model(job.config, true);
       model.Init(Seed());
@@ -328,6 +349,14 @@ class Runner {
     return MakeData(job);
   }
 
+  // The adapter that a stage trains in place of the weights, named after the model as the run folder sees it.
+  Status AddLora(const Job& job, const LoraConfig& lora, Model* model) const {
+    if (!lora.on()) return {};
+    const std::string& base = job.stage.in.model;
+    return model->AddAdapter(
+        lora, Seed(), recipe_.Find(base) != nullptr ? JoinPath(base, BaseName(job.model)) : job.model, job.stage.name);
+  }
+
   Status Sft(const Job& job, const SftConfig& config) {
     std::vector<TokenDocument> documents;
     for (const std::string& file : job.data) {
@@ -335,6 +364,7 @@ class Runner {
       documents.insert(documents.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
     }
     R1_ASSIGN(Model model, LoadModel(job.model, true, pool_));
+    R1_TRY(AddLora(job, config.lora, &model));
     std::optional<Model> teacher;
     if (!job.teacher.empty()) {
       R1_ASSIGN(Model loaded, LoadModel(job.teacher, false, pool_));
@@ -346,6 +376,7 @@ class Runner {
 
   Status Rl(const Job& job, const RlConfig& config) {
     R1_ASSIGN(Model model, LoadModel(job.model, true, pool_));
+    R1_TRY(AddLora(job, config.lora, &model));
     RlHooks hooks;
     std::optional<Model> helpful, harmless;
     for (const auto& [folder, place] : {std::pair{&job.helpful, &helpful}, {&job.harmless, &harmless}}) {

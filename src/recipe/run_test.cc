@@ -335,6 +335,50 @@ TEST_F(RunRecipeTest, PlanCountsDataFilesAndTheValueModel) {
   EXPECT_NE(more->find("value model"), std::string::npos) << *more;
 }
 
+// A stage that cannot fit is refused with the numbers before anything is allocated; with an adapter less is needed.
+TEST_F(RunRecipeTest, PlanRefusesWhatCannotFit) {
+  const std::string text =
+      "name = \"big\"\n[model]\npreset = \"mini-dense\"\nhidden_size = 65536\n"
+      "intermediate_size = 262144\nnum_hidden_layers = 100\nvocab_size = 128000\n"
+      "[[stage]]\nname = \"pretrain\"\nkind = \"pretrain\"\n";
+  Result<Recipe> recipe = ParseRecipe(text, "recipe", {});
+  ASSERT_TRUE(recipe.ok()) << recipe.error().message;
+  const Result<std::string> plan = PlanText(*recipe, 1);
+  ASSERT_FALSE(plan.ok());
+  EXPECT_EQ(plan.error().code, ErrorCode::kRefused);
+  for (const char* part :
+       {"stage 'pretrain': needs about", "TB: weights", "gradients", "optimizer", "activations", "on this machine"})
+    EXPECT_NE(plan.error().message.find(part), std::string::npos) << plan.error().message;
+}
+
+// An adapter in a recipe: later stages read its stage's result as a model, and the plan says how little is trained.
+TEST_F(RunRecipeTest, StagesWithAdapters) {
+  const std::string data = dir_ / "data.jsonl";
+  std::string lines;
+  for (int i = 0; i < 20; ++i) lines += "{\"prompt\": \"pick 1 2 3\", \"completion\": \"<think> 1 + 2 </think>\"}\n";
+  ASSERT_TRUE(WriteFileAtomic(data, lines).ok());
+  const std::string text =
+      std::string(kRecipe) + "\n[[stage]]\nname = \"tuned\"\nkind = \"sft\"\nmodel = \"pretrain\"\ndata = \"" + data +
+      "\"\nlora_r = 4\nlora_alpha = 8\nnum_train_epochs = 1\n"
+      "\n[[stage]]\nname = \"reasoner\"\nkind = \"rl\"\nmodel = \"tuned\"\nlora_r = 2\n"
+      "lora_target_modules = \"o_proj,down_proj\"\nmax_steps = 2\nnum_prompts = 4\nnum_generations = 4\n"
+      "max_completion_length = 24\nbeta = 0.01\n";
+  Result<Recipe> recipe = ParseRecipe(text, "recipe", {});
+  ASSERT_TRUE(recipe.ok()) << recipe.error().message;
+  const Result<std::string> plan = PlanText(*recipe, 1);
+  ASSERT_TRUE(plan.ok()) << plan.error().message;
+  for (const char* part : {"(LoRA of rank 4)", "(LoRA of rank 2)", "parameters are trained"})
+    EXPECT_NE(plan->find(part), std::string::npos) << part << " in\n" << *plan;
+  EXPECT_EQ(plan->find("reference model"), std::string::npos) << *plan;
+  const Result<RunOutcome> done =
+      RunRecipe(*recipe, {.output_dir = dir_ / "lora", .threads = 2, .quiet = true, .command = ""});
+  ASSERT_TRUE(done.ok()) << done.error().message;
+  const std::string adapter = Text(dir_ / "lora/reasoner/checkpoint-2/adapter/adapter_config.json");
+  EXPECT_NE(adapter.find("\"base_model_name_or_path\": \"tuned/checkpoint-"), std::string::npos) << adapter;
+  EXPECT_TRUE(Exists(dir_ / "lora/reasoner/checkpoint-2/model.safetensors"));
+  EXPECT_NE(Text(dir_ / "lora/recipe.toml").find("lora_target_modules = \"o_proj,down_proj\""), std::string::npos);
+}
+
 TEST(RunFolder, DefaultName) {
   Recipe recipe;
   recipe.name = "x";

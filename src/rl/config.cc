@@ -11,7 +11,10 @@ Status ValidateRlConfig(const RlConfig& c, const std::string& where) {
   R1_TRY(ValidateOptimizerConfig(c.optimizer, where));
   const auto fail = [&](const std::string& what) -> Status { return Error{ErrorCode::kRefused, where + ": " + what}; };
   if (c.max_completion_length < 1) return fail("max_completion_length must be at least 1");
+  R1_TRY(ValidateLoraConfig(c.lora, where));
   R1_ASSIGN(const LossSettings loss, ResolveLoss(c, where));
+  if (c.lora.on() && loss.beta > 0 && c.ref_sync_steps > 0 && c.ref_sync_steps < c.max_steps)
+    return fail("with lora_r the reference policy is the base model, which does not move: set ref_sync_steps to 0");
   if (const auto mix = ParseTaskMix(c.task); !mix.ok()) return fail(mix.error().message);
   if (c.max_steps < 1 || c.max_steps > (int64_t{1} << 31)) return fail("max_steps must be at least 1");
   if (c.num_prompts < 1 || c.num_prompts > (1 << 20)) return fail("num_prompts must be in 1 .. 1048576");

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "infer/sampler.h"
+#include "model/lora.h"
 #include "reward/rewards.h"
 #include "train/config.h"
 
@@ -62,6 +63,7 @@ struct LossConfig {
 
 struct RlConfig {
   OptimizerConfig optimizer;
+  LoraConfig lora;
   LossConfig loss;
   std::string task = "pick";
   int64_t max_steps = 150;
@@ -106,6 +108,7 @@ struct RlConfig {
   template <class V>
   void Fields(V& v) {
     optimizer.Fields(v);
+    lora.Fields(v);
     loss.Fields(v);
     v("task", task,
       "what is trained on: pick (three of five numbers with a given sum), code (a small program), helpful and harmless "

@@ -141,7 +141,11 @@ ImportanceStats ScoreReplies(Trainer& trainer, const Model* reference, const Pas
   ImportanceStats stats;
   const std::vector<Rollout*> replies = GradableReplies(*batch);
   if (replies.empty()) return stats;
-  if (reference != nullptr) ScoreInto(trainer, *reference, options, replies, &Rollout::ref_logp_T);
+  if (reference != nullptr) {
+    PassOptions base = options;
+    base.adapter = reference != &trainer.model();
+    ScoreInto(trainer, *reference, base, replies, &Rollout::ref_logp_T);
+  }
   if (settings.importance == ImportanceSampling::kNone) return stats;
   ScoreInto(trainer, trainer.model(), options, replies, &Rollout::old_logp_T);
   const bool whole = IsWholeReply(settings.importance);

@@ -15,8 +15,8 @@ std::vector<Rollout*> RepliesInLoss(RolloutBatch& batch, const LossSettings& set
 // The tokens of a reply with its prompt, read at the reply's.
 TrainSequence ReplySequence(const Rollout& r);
 
-// Fills ref_logp_T (reference may be null) and, with importance sampling, old_logp_T and weight_T of the kept groups'
-// gradable replies.
+// Fills ref_logp_T (reference may be null; the trainer's model itself stands for that model without its adapter) and,
+// with importance sampling, old_logp_T and weight_T of the kept groups' gradable replies.
 struct ImportanceStats {
   double mean = 1, max = 1;  // of pi_old / mu before the cap, over tokens or, for sequence kinds, over replies
   double kl = 0;             // KL(mu || pi_old): mean over tokens of log mu - log pi_old

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/check.h"
 #include "base/interrupt.h"
 #include "base/kill_point.h"
 #include "base/log.h"
@@ -59,6 +60,8 @@ class RlRun {
  private:
   Status Prepare(const std::string& config_hash);
   Status Step(MetricsFile& metrics, Progress& progress);
+  // The reference policy: of a model with an adapter the model itself, without the adapter. Null: none.
+  const Model* Reference() const { return loss_.beta > 0 && model_.adapter() != nullptr ? &model_ : reference_.get(); }
   bool Done() const { return state_.step >= config_.max_steps || BudgetSpent(); }
   bool BudgetSpent() const { return config_.max_sampled_tokens > 0 && state_.num_tokens >= config_.max_sampled_tokens; }
   Status Save() {
@@ -97,10 +100,11 @@ class RlRun {
 };
 
 Status RlRun::Prepare(const std::string& config_hash) {
+  R1_CHECK(config_.lora.on() == (model_.adapter() != nullptr), "rl: the adapter of the settings is not in the model");
   R1_TRY(MakeDirs(completions_));
   R1_ASSIGN(mix_, ParseTaskMix(config_.task));
   R1_ASSIGN(grader_, Grader::Make(config_, loss_.overlong_buffer, mix_, tokenizer_, hooks_.helpful, hooks_.harmless));
-  if (loss_.beta > 0) {
+  if (loss_.beta > 0 && model_.adapter() == nullptr) {
     reference_ = std::make_unique<Model>(model_.config(), false);
     MoveReference(model_, 1, pool_, reference_.get());
   }
@@ -123,7 +127,7 @@ Status RlRun::Prepare(const std::string& config_hash) {
 }
 
 void RlRun::LearnFrom(RolloutBatch& batch, Metrics* metrics) {
-  const ImportanceStats importance = ScoreReplies(trainer_, reference_.get(), updater_->Pass(), loss_, &batch);
+  const ImportanceStats importance = ScoreReplies(trainer_, Reference(), updater_->Pass(), loss_, &batch);
   const std::vector<Rollout*> replies = RepliesInLoss(batch, loss_);
   if (value_ != nullptr) value_->Score(replies);
   ComputeAdvantages(loss_, config_.gamma, config_.lam, &batch);

@@ -25,9 +25,9 @@ struct RlHooks {
   const Model* sampler = nullptr;
 };
 
-// Trains model (with weights loaded and packed by the caller) in folder; resumes from its newest checkpoint. On Ctrl-C
-// it saves and returns kInterrupted. Writes metrics.jsonl, completions/step_N.jsonl and checkpoint-N. The learning rate
-// follows max_steps, or max_sampled_tokens where that is nearer to its end.
+// Trains model (with weights loaded and packed by the caller, and the adapter of config.lora) in folder; resumes from
+// its newest checkpoint. On Ctrl-C it saves and returns kInterrupted. Writes metrics.jsonl, completions/step_N.jsonl
+// and checkpoint-N. The learning rate follows max_steps, or max_sampled_tokens where that is nearer to its end.
 Status RunRl(Model& model, const Tokenizer& tokenizer, const RlConfig& config, uint64_t seed, const std::string& folder,
              const std::string& config_hash, ThreadPool& pool, const std::string& title, const RlHooks& hooks = {});
 

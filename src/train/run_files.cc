@@ -13,6 +13,7 @@ namespace r1 {
 namespace {
 constexpr int64_t kMaxMetricsBytes = int64_t{1} << 30;
 constexpr int64_t kMaxStateBytes = int64_t{1} << 20;
+constexpr const char* kAdapterFolder = "adapter";
 
 // A whole number that is not negative; the parser stores such as signed or as unsigned.
 bool IsCount(const nlohmann::json& j) {
@@ -112,12 +113,17 @@ Status MetricsFile::Sync() { return writer_.Sync(); }
 Status SaveTraining(const StageFiles& files, const TrainState& state, Trainer& trainer, const Tokenizer& tokenizer,
                     const Model* reference, const std::vector<FlatFile>& more) {
   const Model& model = trainer.model();
-  int64_t values = model.params().total * (reference == nullptr ? 3 : 4);
+  int64_t values = model.params().total * (reference == nullptr ? 1 : 2) + 2 * model.trained().total;
+  if (model.adapter() != nullptr) values += model.trained().total;
   for (const FlatFile& file : more) values += file.params->total * static_cast<int64_t>(file.vectors.size());
   const auto write = [&](const std::string& folder) -> Status {
     R1_TRY(WriteModelFiles(folder, model, tokenizer.IdOf("<|begin|>"), tokenizer.IdOf("<|end|>")));
     R1_TRY(WriteFileAtomic(JoinPath(folder, "tokenizer.json"), tokenizer.ToJson()));
-    R1_TRY(WriteFlat(JoinPath(folder, "optimizer.safetensors"), model.params(),
+    if (model.adapter() != nullptr) {
+      R1_TRY(MakeDirs(JoinPath(folder, kAdapterFolder)));
+      R1_TRY(WriteAdapterFiles(JoinPath(folder, kAdapterFolder), model));
+    }
+    R1_TRY(WriteFlat(JoinPath(folder, "optimizer.safetensors"), model.trained(),
                      {{"exp_avg.", trainer.first_moment()}, {"exp_avg_sq.", trainer.second_moment()}}));
     if (reference != nullptr)
       R1_TRY(WriteFlat(JoinPath(folder, "reference.safetensors"), model.params(), {{"", reference->data()}}));
@@ -152,8 +158,9 @@ Result<std::optional<TrainState>> ResumeTraining(const StageFiles& files, const 
   // A process killed between its last save and the removal of an old checkpoint has nobody else to finish that.
   if (files.save_total_limit > 0) R1_TRY(RemoveOldCheckpoints(files.folder, files.save_total_limit, found->step));
   Model& model = trainer.model();
-  R1_TRY(ReadWeights(found->path, model));
-  R1_TRY(ReadFlat(JoinPath(found->path, "optimizer.safetensors"), model.params(),
+  R1_TRY(model.adapter() != nullptr ? ReadAdapterWeights(JoinPath(found->path, kAdapterFolder), model)
+                                    : ReadWeights(found->path, model));
+  R1_TRY(ReadFlat(JoinPath(found->path, "optimizer.safetensors"), model.trained(),
                   {{"exp_avg.", trainer.first_moment()}, {"exp_avg_sq.", trainer.second_moment()}}));
   model.Pack(trainer.pool());
   if (reference != nullptr) {

@@ -64,7 +64,8 @@ struct FlatFile {
 };
 
 // Saves checkpoint-STEP: model files, tokenizer.json, optimizer.safetensors, trainer_state.json and, if given,
-// reference.safetensors and `more`.
+// reference.safetensors and `more`. Of a model with an adapter the model files hold the merged weights, which any later
+// stage loads, and adapter/ holds the adapter alone, which resuming reads beside the base that the caller loaded.
 Status SaveTraining(const StageFiles& files, const TrainState& state, Trainer& trainer, const Tokenizer& tokenizer,
                     const Model* reference, const std::vector<FlatFile>& more = {});
 // The newest whole checkpoint, loaded, `more` included; nullopt if there is none yet. Other settings than those it was

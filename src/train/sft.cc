@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "data/shuffle.h"
 #include "train/stage_loop.h"
 
@@ -59,6 +60,7 @@ CorpusBatch BatchAt(const std::vector<TokenDocument>& documents, const std::vect
 
 Status ValidateSftConfig(const SftConfig& c, const std::string& where) {
   R1_TRY(ValidateOptimizerConfig(c.optimizer, where));
+  R1_TRY(ValidateLoraConfig(c.lora, where));
   const auto fail = [&](const std::string& what) -> Status { return Error{ErrorCode::kRefused, where + ": " + what}; };
   if (c.num_train_epochs < 1 || c.num_train_epochs > 1000) return fail("num_train_epochs must be in 1 .. 1000");
   if (c.tokens_per_step < 32 || c.tokens_per_step > (int64_t{1} << 26))
@@ -76,6 +78,7 @@ Status ValidateSftConfig(const SftConfig& c, const std::string& where) {
 Status RunSft(Model& model, const Tokenizer& tokenizer, const std::vector<TokenDocument>& documents,
               const SftConfig& config, uint64_t seed, const std::string& folder, const std::string& config_hash,
               ThreadPool& pool, const std::string& title, const Model* teacher) {
+  R1_CHECK(config.lora.on() == (model.adapter() != nullptr), "sft: the adapter of the settings is not in the model");
   int64_t positions = model.config().max_position_embeddings;
   Distillation distillation;
   if (config.distill_alpha > 0) {

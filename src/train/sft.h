@@ -8,6 +8,7 @@
 
 #include "base/threads.h"
 #include "data/corpus_stream.h"
+#include "model/lora.h"
 #include "text/tokenizer.h"
 #include "train/config.h"
 #include "train/run_files.h"
@@ -16,6 +17,7 @@ namespace r1 {
 
 struct SftConfig {
   OptimizerConfig optimizer = SftOptimizer();
+  LoraConfig lora;
   int64_t num_train_epochs = 3;
   int64_t tokens_per_step = 2048;
   double mtp_loss_weight = 0.3;
@@ -28,6 +30,7 @@ struct SftConfig {
   template <class V>
   void Fields(V& v) {
     optimizer.Fields(v);
+    lora.Fields(v);
     v("num_train_epochs", num_train_epochs, "times every document is read");
     v("tokens_per_step", tokens_per_step, "tokens of a step; whole documents until there are as many");
     v("mtp_loss_weight", mtp_loss_weight, "weight of the multi-token prediction loss, where the model has a module");
@@ -50,8 +53,9 @@ Status ValidateSftConfig(const SftConfig& config, const std::string& where);
 
 // teacher: needed if distill_alpha is above 0; of the student's vocabulary (that it is of the same tokenizer the caller
 // checks).
-// Trains model (loaded by the caller) in folder; resumes from its newest checkpoint. Documents that the model has no
-// room for are refused. On Ctrl-C it saves and returns kInterrupted. title names the progress line.
+// Trains model (loaded by the caller, who also adds the adapter of config.lora) in folder; resumes from its newest
+// checkpoint. Documents that the model has no room for are refused. On Ctrl-C it saves and returns kInterrupted. title
+// names the progress line.
 Status RunSft(Model& model, const Tokenizer& tokenizer, const std::vector<TokenDocument>& documents,
               const SftConfig& config, uint64_t seed, const std::string& folder, const std::string& config_hash,
               ThreadPool& pool, const std::string& title, const Model* teacher = nullptr);

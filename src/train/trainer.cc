@@ -38,13 +38,13 @@ std::vector<int64_t> SplitShards(std::span<const TrainSequence> sequences, int s
 
 Trainer::Trainer(Model& model, const OptimizerConfig& config, ThreadPool& pool)
     : model_(model), config_(config), pool_(pool) {
-  const int64_t total = model.params().total;
+  const int64_t total = model.trained().total;
   for (int64_t i = 0; i < config.grad_shards; ++i) shard_grad_.emplace_back(total);
   shard_stats_.resize(shard_grad_.size());
   shard_mtp_loss_.resize(shard_grad_.size());
   m_ = AlignedBuffer<float>(total);
   v_ = AlignedBuffer<float>(total);
-  for (const ParamSpec& spec : model.params().specs) {
+  for (const ParamSpec& spec : model.trained().specs) {
     if (!spec.trainable()) continue;
     for (int64_t at = 0; at < spec.count(); at += kRangeElements) {
       const int64_t offset = spec.offset + at, count = std::min(kRangeElements, spec.count() - at);
@@ -107,6 +107,7 @@ void Trainer::RunShard(const Model& model, int shard, int lane_index, std::span<
     Context& ctx = lane.ctx;
     ctx.Reset();
     ctx.recording = backward;
+    ctx.low_rank = options.adapter;
     ctx.param_grad = shard_grad_[static_cast<size_t>(shard)].data();
     MicroBatch micro;
     micro.batch = {lane.token.data(), lane.position.data(), static_cast<int64_t>(lane.token.size()), lane.segments};
@@ -153,9 +154,8 @@ void Trainer::RunShards(const Model& model, std::span<const TrainSequence> seque
   }
   std::fill(shard_mtp_loss_.begin(), shard_mtp_loss_.end(), 0.0);
   pool_.ParallelFor(shards(), [&](int64_t shard, int lane) {
-    if (backward)
-      std::memset(shard_grad_[static_cast<size_t>(shard)].data(), 0,
-                  static_cast<size_t>(model.params().total) * sizeof(float));
+    AlignedBuffer<float>& grad = shard_grad_[static_cast<size_t>(shard)];
+    if (backward) std::memset(grad.data(), 0, static_cast<size_t>(grad.size()) * sizeof(float));
     RunShard(model, static_cast<int>(shard), lane, sequences, options, backward, head);
   });
 }
@@ -261,7 +261,7 @@ StepReport Trainer::Update(int64_t step, int64_t max_steps, const PassOptions& o
   const kernels::KernelTable& k = kernels::Kernels();
   pool_.ParallelFor(static_cast<int64_t>(ranges_.size()), [&](int64_t i, int) {
     const Range& r = ranges_[static_cast<size_t>(i)];
-    k.adamw({.w = model_.data() + r.offset,
+    k.adamw({.w = model_.trained_data() + r.offset,
              .m = m_.data() + r.offset,
              .v = v_.data() + r.offset,
              .g = shard_grad_[0].data() + r.offset,
@@ -275,9 +275,10 @@ StepReport Trainer::Update(int64_t step, int64_t max_steps, const PassOptions& o
              .bias2 = static_cast<float>(1.0 - std::pow(config_.adam_beta2, t)),
              .grad_scale = static_cast<float>(scale)});
   });
-  if (config_.router_bias_update > 0 && !report.load.empty())
+  const bool frozen = model_.adapter() != nullptr;
+  if (config_.router_bias_update > 0 && !report.load.empty() && !frozen)
     model_.UpdateRouterBias(report.load, config_.router_bias_update);
-  model_.Pack(pool_);
+  model_.PackTrained(pool_);
   return report;
 }
 

@@ -1,6 +1,6 @@
 // One gradient step: shards of sequences run forward and backward side by side, each into its own gradient vector; the
 // vectors are added in shard order, clipped, and AdamW renews the parameters and their packed copies. The result does
-// not depend on threads.
+// not depend on threads. Of a model with an adapter only the adapter is trained: gradients and moments are its size.
 #pragma once
 
 #include <functional>
@@ -40,6 +40,7 @@ struct PassOptions {
   float mtp_weight = 0;          // gradient of the mean-over-targets prediction loss, 0: module not run
   float balance_alpha = 0;       // weight of the sequence-wise balance loss
   double schedule_progress = 0;  // of the learning rate, at least (train/config.h)
+  bool adapter = true;           // false: the model without its adapter
 };
 
 struct StepReport {
@@ -90,7 +91,7 @@ class Trainer {
 
   int shards() const { return static_cast<int>(shard_grad_.size()); }
   const float* gradient() const { return shard_grad_[0].data(); }
-  // Adam's moments, flat as the parameters.
+  // Adam's moments, flat as what is trained (Model::trained).
   float* first_moment() { return m_.data(); }
   float* second_moment() { return v_.data(); }
   Model& model() { return model_; }
