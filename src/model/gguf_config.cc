@@ -102,7 +102,7 @@ class ConfigReader {
       R1_TRY(Grouped());
     }
     R1_TRY(Scaling());
-    R1_TRY(ValidateModelConfig(c_, file_.path()));
+    R1_TRY(ValidateStoredConfig(c_, file_.path()));
     return c_;
   }
 
