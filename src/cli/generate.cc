@@ -27,6 +27,7 @@ struct GenerateConfig {
   int64_t seed = 0;
   bool stream = true;
   bool as_is = false;
+  std::string system_prompt;
   bool show_thinking = true;
   int64_t threads = 0;
 
@@ -39,7 +40,10 @@ struct GenerateConfig {
       "of the random numbers: the same seed gives the same answers, on any machine and with any number of threads");
     v("stream", stream, "print a single answer word by word as it is sampled");
     v("as_is", as_is,
-      "the prompt is complete, with its markers (<|begin|><|user|> ... <|assistant|>): put none around it");
+      "the prompt is complete, with its markers or special tokens (<|begin|><|user|> ... <|assistant|>): put none "
+      "around "
+      "it");
+    v("system_prompt", system_prompt, "system message before the prompt; the model's chat template must take one");
     v("show_thinking", show_thinking, "print what stands between <think> and </think>");
     v("threads", threads, "threads to compute with; 0: all cores. Changes the speed only");
   }
@@ -62,20 +66,22 @@ Status Validate(const GenerateConfig& config) {
 // left out.
 class Writer {
  public:
-  Writer(const Tokenizer& tokenizer, bool show_thinking)
-      : tokenizer_(tokenizer),
-        think_(tokenizer.IdOf(kThinkMarker)),
-        end_think_(tokenizer.IdOf(kEndThinkMarker)),
-        end_(tokenizer.IdOf(kEndMarker)),
+  Writer(const ModelText& text, ThinkState think, bool show_thinking)
+      : tokenizer_(text.tokenizer()),
+        stop_(text.stop()),
+        think_(text.tokenizer().IdOf(kThinkMarker)),
+        end_think_(text.tokenizer().IdOf(kEndThinkMarker)),
         show_thinking_(show_thinking),
-        colour_(isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr) {}
+        colour_(isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr),
+        opened_(think == ThinkState::kOpen) {}
 
   void Add(int32_t token) {
-    if (token == end_) return;
-    if (token == think_) {
+    if (std::find(stop_.begin(), stop_.end(), token) != stop_.end()) return;
+    if (token == think_ || (opened_ && !thinking_ && !begun_)) {  // the prompt may have opened it
       thinking_ = true;
       if (show_thinking_ && colour_) Print("\x1b[2m");
     }
+    begun_ = true;
     if (show_thinking_ || !thinking_) Text(tokenizer_.TextOf(token));
     if (token == end_think_) {
       if (show_thinking_ && colour_) Print("\x1b[0m");
@@ -89,7 +95,7 @@ class Writer {
     if (thinking_ && show_thinking_ && colour_) Print("\x1b[0m");
     Print("\n");
     pending_.clear();
-    thinking_ = false;
+    thinking_ = begun_ = false;
   }
 
  private:
@@ -111,9 +117,11 @@ class Writer {
   }
 
   const Tokenizer& tokenizer_;
-  int32_t think_, end_think_, end_;
+  std::vector<int32_t> stop_;
+  int32_t think_, end_think_;
   bool show_thinking_, colour_;
-  bool thinking_ = false;
+  bool opened_;
+  bool thinking_ = false, begun_ = false;
   std::string pending_;
 };
 
@@ -140,14 +148,15 @@ Result<int> Run(const GenerateConfig& config, const Invocation& invocation) {
   R1_ASSIGN(const std::string prompt, ReadPrompt(invocation));
   R1_ASSIGN(const OpenedModel opened, OpenModel(invocation.positionals[0], *pool));
   InstallInterruptHandler();
-  RolloutRequest request{PromptTokens(opened.tokenizer, prompt, config.as_is), 0, config.num_generations};
+  R1_ASSIGN(EncodedPrompt asked, PromptTokens(opened.text, config.system_prompt, prompt, config.as_is));
+  RolloutRequest request{std::move(asked.tokens), 0, config.num_generations};
   RolloutOptions options;
   options.sampling = config.sampling;
   options.max_new_tokens = config.max_completion_length;
   options.stop = opened.stop;
-  options.token_limit = opened.tokenizer.size();
+  options.token_limit = opened.tokenizer().size();
   options.seed = static_cast<uint64_t>(config.seed);
-  Writer writer(opened.tokenizer, config.show_thinking);
+  Writer writer(opened.text, asked.think, config.show_thinking);
   const bool streaming = config.stream && config.num_generations == 1 && !invocation.json;
   if (streaming) {
     options.on_token = [&](size_t, int64_t, int32_t token) {
@@ -169,7 +178,7 @@ Result<int> Run(const GenerateConfig& config, const Invocation& invocation) {
     double logp = 0;
     for (const float value : completion.logp) logp += static_cast<double>(value);
     if (invocation.json) {
-      completions.push_back({{"text", opened.tokenizer.Decode(completion.tokens)},
+      completions.push_back({{"text", opened.tokenizer().Decode(completion.tokens)},
                              {"tokens", n},
                              {"finish_reason", completion.finish == FinishReason::kStop ? "stop" : "length"},
                              {"logprob", logp},

@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "base/files.h"
 #include "model/io.h"
 #include "train/run_files.h"
-#include "world/words.h"
 
 namespace r1::cli {
 
@@ -21,31 +19,20 @@ Result<std::unique_ptr<ThreadPool>> MakePool(int64_t threads) {
 Result<OpenedModel> OpenModel(const std::string& path, ThreadPool& pool) {
   R1_ASSIGN(std::string folder, ResolveModelFolder(path));
   R1_ASSIGN(Model model, LoadModel(folder, false, pool));
-  R1_ASSIGN(Tokenizer tokenizer, Tokenizer::Load(JoinPath(folder, "tokenizer.json")));
-  if (tokenizer.size() > model.config().vocab_size) {
+  R1_ASSIGN(ModelText text, ModelText::Load(folder));
+  if (text.tokenizer().size() > model.config().vocab_size) {
     return Error{ErrorCode::kBadInput, fmt::format("{}: the tokenizer has {} tokens, the model only {}", folder,
-                                                   tokenizer.size(), model.config().vocab_size)};
+                                                   text.tokenizer().size(), model.config().vocab_size)};
   }
-  std::vector<int32_t> stop;
-  if (const int32_t end = tokenizer.IdOf(kEndMarker); end >= 0) stop.push_back(end);
-  return OpenedModel{std::move(folder), std::move(model), std::move(tokenizer), std::move(stop)};
+  std::vector<int32_t> stop = text.stop();
+  return OpenedModel{std::move(folder), std::move(model), std::move(text), std::move(stop)};
 }
 
-std::vector<int32_t> PromptTokens(const Tokenizer& tokenizer, std::string_view prompt, bool as_is) {
-  if (as_is) return tokenizer.Encode(prompt);
-  std::vector<int32_t> tokens;
-  const auto marker = [&](std::string_view name) {
-    if (const int32_t id = tokenizer.IdOf(name); id >= 0) tokens.push_back(id);
-  };
-  marker(kBeginMarker);
-  marker(kUserMarker);
-  // Every word of the world's texts has one space before it, the first one too.
-  std::string content(prompt);
-  if (content.empty() || content[0] != ' ') content.insert(0, 1, ' ');
-  const std::vector<int32_t> inner = tokenizer.EncodeContent(content);
-  tokens.insert(tokens.end(), inner.begin(), inner.end());
-  marker(kAssistantMarker);
-  return tokens;
+Result<EncodedPrompt> PromptTokens(const ModelText& text, const std::string& system, const std::string& prompt,
+                                   bool as_is) {
+  if (!as_is) return text.Prompt(UserMessages(system, prompt), "the prompt");
+  if (!system.empty()) return Error{ErrorCode::kUsage, "--system-prompt has no place in a prompt that is --as-is"};
+  return EncodedPrompt{text.tokenizer().Encode(prompt)};
 }
 
 }  // namespace r1::cli

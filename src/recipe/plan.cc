@@ -158,7 +158,7 @@ std::string InputText(const StageInputs& in) {
   return text.empty() ? "random weights" : text;
 }
 
-std::string ModelText(const std::string& preset, const ModelConfig& config) {
+std::string ModelSummary(const std::string& preset, const ModelConfig& config) {
   const ParamCounts n = CountParams(config);
   std::string text = fmt::format("model  {} ({}): {} layers, width {}, {} heads", preset, config.model_type,
                                  config.num_hidden_layers, config.hidden_size, config.num_attention_heads);
@@ -205,7 +205,7 @@ Result<std::string> PlanText(Recipe& recipe, int64_t threads) {
   R1_ASSIGN(const Size main, size_of(""));
   std::string text = fmt::format("recipe {}  seed {}  threads {}  kernels {}\n", recipe.name, recipe.seed,
                                  pool.threads(), kernels::Kernels().isa);
-  text += ModelText(recipe.preset, main.config);
+  text += ModelSummary(recipe.preset, main.config);
   const double params = static_cast<double>(ListParams(main.config).total);
   double total = 0, trained = 0, sampled = 0, gradients = 1;
   RlCompanions beside;
@@ -217,7 +217,7 @@ Result<std::string> PlanText(Recipe& recipe, int64_t threads) {
     preset_of[stage->name] = preset;
     R1_ASSIGN(const Size size, size_of(preset));
     if (stage->kind == "pretrain" && !preset.empty() && stages.find(preset) == std::string::npos)
-      stages += ModelText(preset, size.config);
+      stages += ModelSummary(preset, size.config);
     for (const Field& f : StageFields(*stage)) {
       if (f.name == "grad_shards") gradients = std::max(gradients, static_cast<double>(*std::get<int64_t*>(f.value)));
     }

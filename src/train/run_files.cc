@@ -109,14 +109,19 @@ Status MetricsFile::Write(int64_t step, const Metrics& metrics) {
 
 Status MetricsFile::Sync() { return writer_.Sync(); }
 
-Status SaveTraining(const StageFiles& files, const TrainState& state, Trainer& trainer, const Tokenizer& tokenizer,
+Status SaveTraining(const StageFiles& files, const TrainState& state, Trainer& trainer, const ModelText& text,
                     const Model* reference, const std::vector<FlatFile>& more) {
   const Model& model = trainer.model();
   int64_t values = model.params().total * (reference == nullptr ? 3 : 4);
   for (const FlatFile& file : more) values += file.params->total * static_cast<int64_t>(file.vectors.size());
   const auto write = [&](const std::string& folder) -> Status {
-    R1_TRY(WriteModelFiles(folder, model, tokenizer.IdOf("<|begin|>"), tokenizer.IdOf("<|end|>")));
-    R1_TRY(WriteFileAtomic(JoinPath(folder, "tokenizer.json"), tokenizer.ToJson()));
+    R1_TRY(WriteModelFiles(folder, model, text.begin(), text.end()));
+    bool tokenizer = false;
+    for (const auto& [name, bytes] : text.files()) {
+      tokenizer = tokenizer || name == "tokenizer.json";
+      R1_TRY(WriteFileAtomic(JoinPath(folder, name), bytes));
+    }
+    if (!tokenizer) R1_TRY(WriteFileAtomic(JoinPath(folder, "tokenizer.json"), text.tokenizer().ToJson()));
     R1_TRY(WriteFlat(JoinPath(folder, "optimizer.safetensors"), model.params(),
                      {{"exp_avg.", trainer.first_moment()}, {"exp_avg_sq.", trainer.second_moment()}}));
     if (reference != nullptr)
