@@ -28,7 +28,7 @@ struct Outcome {
   StepReport report;
 };
 
-Outcome Run(const ModelConfig& c, const std::vector<TrainSequence>& sequences) {
+Outcome GradientOf(const ModelConfig& c, const std::vector<TrainSequence>& sequences) {
   ThreadPool pool(2);
   Model model(c, true);
   FillModel(model, 1, false);
@@ -54,13 +54,15 @@ TEST_P(MaskedTest, MaskedTokensAreReadAndNotLearnt) {
   const std::vector<TokenSpan> masked = {{9, 15}, {20, 21}};
   std::vector<TrainSequence> some = all;
   some[0].masked = masked;
-  const Outcome whole = Run(TheConfig(), all), part = Run(TheConfig(), some);
+  const Outcome whole = GradientOf(TheConfig(), all), part = GradientOf(TheConfig(), some);
   ASSERT_EQ(whole.read.size(), 36u + 26u);
   EXPECT_EQ(part.read.size(), whole.read.size() - 7);
   for (const auto& [where, value] : whole.read) {
     const bool hidden = where.first == 0 && ((where.second >= 9 && where.second < 15) || where.second == 20);
     ASSERT_EQ(part.read.contains(where), !hidden) << where.first << " " << where.second;
-    if (!hidden) EXPECT_EQ(part.read.at(where), value);
+    if (!hidden) {
+      EXPECT_EQ(part.read.at(where), value);
+    }
   }
   EXPECT_NE(part.gradient, whole.gradient);
 }
@@ -73,7 +75,7 @@ TEST_P(MaskedTest, AMaskIsALaterBegin) {
   early.loss_from = 3;
   const std::vector<TokenSpan> masked = {{3, 20}, {20, 39}};
   early.masked = masked;
-  const Outcome a = Run(TheConfig(), {late}), b = Run(TheConfig(), {early});
+  const Outcome a = GradientOf(TheConfig(), {late}), b = GradientOf(TheConfig(), {early});
   EXPECT_EQ(a.read, b.read);
   EXPECT_EQ(a.gradient, b.gradient);
   EXPECT_EQ(a.report.mtp_loss, b.report.mtp_loss);
@@ -88,9 +90,9 @@ TEST_P(MaskedTest, PackedTextsDoNotReadEachOther) {
     s.loss_from = 2;
     s.masked = masked;
   }
-  const Outcome together = Run(TheConfig(), packed);
+  const Outcome together = GradientOf(TheConfig(), packed);
   for (int32_t i = 0; i < 3; ++i) {
-    const Outcome alone = Run(TheConfig(), {packed[static_cast<size_t>(i)]});
+    const Outcome alone = GradientOf(TheConfig(), {packed[static_cast<size_t>(i)]});
     ASSERT_EQ(alone.read.size(), static_cast<size_t>(packed[static_cast<size_t>(i)].n - 2 - 4));
     for (const auto& [where, value] : alone.read) EXPECT_EQ(together.read.at({i, where.second}), value);
   }
