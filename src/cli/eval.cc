@@ -37,11 +37,15 @@ Result<int> Run(const EvalCommandConfig& config, const Invocation& invocation) {
   if (config.seed < 0) return Error{ErrorCode::kUsage, "--seed: must be 0 or more"};
   R1_ASSIGN(const std::unique_ptr<ThreadPool> pool, MakePool(config.threads));
   R1_ASSIGN(const OpenedModel opened, OpenModel(invocation.positionals[0], *pool));
+  if (!opened.text.is_world())
+    return Error{ErrorCode::kRefused, opened.folder +
+                                          " has its own chat format; this command measures models of the "
+                                          "built-in world, on its problems"};
   InstallInterruptHandler();
   LogInfo(
       fmt::format("{}: {} held-out problems x {} answers", opened.folder, config.eval.problems, config.eval.samples));
   R1_ASSIGN(const EvalResult result,
-            EvaluateWorld(opened.model, opened.tokenizer, config.eval, static_cast<uint64_t>(config.seed), *pool));
+            EvaluateWorld(opened.model, opened.tokenizer(), config.eval, static_cast<uint64_t>(config.seed), *pool));
   if (Interrupted()) return Error{ErrorCode::kInterrupted, "interrupted; nothing was written"};
   nlohmann::ordered_json json = EvalToJson(result);
   json["model"] = opened.folder;

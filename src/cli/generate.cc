@@ -28,6 +28,7 @@ struct GenerateConfig {
   int64_t seed = 0;
   bool stream = true;
   bool as_is = false;
+  std::string system_prompt;
   bool show_thinking = true;
   std::string dtype = "bf16";
   std::string tokenizer;
@@ -42,12 +43,16 @@ struct GenerateConfig {
       "of the random numbers: the same seed gives the same answers, on any machine and with any number of threads");
     v("stream", stream, "print a single answer word by word as it is sampled");
     v("as_is", as_is,
-      "the prompt is complete, with its markers (<|begin|><|user|> ... <|assistant|>): put none around it");
+      "the prompt is complete, with its markers or special tokens (<|begin|><|user|> ... <|assistant|>): put none "
+      "around "
+      "it");
+    v("system_prompt", system_prompt, "system message before the prompt; the model's chat template must take one");
     v("show_thinking", show_thinking, "print what stands between <think> and </think>");
     v("dtype", dtype,
       "bf16: what training computes with; f32: float32 throughout, for any model and one answer at a time");
     v("tokenizer", tokenizer,
-      "tokenizer.json or vocabulary of llama2.c (.bin); if not given, the model folder's tokenizer.json");
+      "tokenizer.json or vocabulary of llama2.c (.bin), and the prompt is a text to be continued; if not given, "
+      "tokenizer and chat template of the model");
     v("threads", threads, "threads to compute with; 0: all cores. Changes the speed only");
   }
 };
@@ -72,22 +77,24 @@ Status Validate(const GenerateConfig& config) {
 class Writer {
  public:
   // leading: the space that begins the first token is printed (text of the prompt stands before it).
-  Writer(const Tokenizer& tokenizer, std::vector<int32_t> stop, bool leading, bool show_thinking)
-      : tokenizer_(tokenizer),
-        stop_(std::move(stop)),
+  Writer(const ModelText& text, ThinkState think, bool leading, bool show_thinking)
+      : tokenizer_(text.tokenizer()),
+        stop_(text.stop()),
         leading_(leading),
         drop_space_(!leading),
-        think_(tokenizer.IdOf(kThinkMarker)),
-        end_think_(tokenizer.IdOf(kEndThinkMarker)),
+        think_(text.tokenizer().IdOf(kThinkMarker)),
+        end_think_(text.tokenizer().IdOf(kEndThinkMarker)),
         show_thinking_(show_thinking),
-        colour_(isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr) {}
+        colour_(isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr),
+        opened_(think == ThinkState::kOpen) {}
 
   void Add(int32_t token) {
     if (std::find(stop_.begin(), stop_.end(), token) != stop_.end()) return;
-    if (token == think_) {
+    if (token == think_ || (opened_ && !thinking_ && !begun_)) {  // the prompt may have opened it
       thinking_ = true;
       if (show_thinking_ && colour_) Print("\x1b[2m");
     }
+    begun_ = true;
     std::string text = tokenizer_.TextOf(token);
     if (drop_space_ && text.starts_with(' ')) text.erase(0, 1);
     drop_space_ = false;
@@ -104,7 +111,7 @@ class Writer {
     if (thinking_ && show_thinking_ && colour_) Print("\x1b[0m");
     Print("\n");
     pending_.clear();
-    thinking_ = false;
+    thinking_ = begun_ = false;
     drop_space_ = !leading_;
   }
 
@@ -131,7 +138,8 @@ class Writer {
   bool leading_, drop_space_;
   int32_t think_, end_think_;
   bool show_thinking_, colour_;
-  bool thinking_ = false;
+  bool opened_;
+  bool thinking_ = false, begun_ = false;
   std::string pending_;
 };
 
@@ -185,15 +193,15 @@ template <class Opened>
 Result<int> Generate(const GenerateConfig& config, const Invocation& invocation, const std::string& prompt,
                      const Opened& opened, ThreadPool& pool) {
   InstallInterruptHandler();
-  const std::vector<int32_t> prompt_tokens = PromptTokens(opened.tokenizer, prompt, config.as_is);
+  R1_ASSIGN(const EncodedPrompt asked, PromptTokens(opened.text, config.system_prompt, prompt, config.as_is));
   RolloutOptions options;
   options.sampling = config.sampling;
   options.max_new_tokens = config.max_completion_length;
   options.stop = opened.stop;
-  options.token_limit = opened.tokenizer.size();
+  options.token_limit = opened.tokenizer().size();
   options.seed = static_cast<uint64_t>(config.seed);
-  const bool leading = HasLeadingSpace(opened.tokenizer, prompt_tokens);
-  Writer writer(opened.tokenizer, opened.stop, leading, config.show_thinking);
+  const bool leading = HasLeadingSpace(opened.tokenizer(), asked.tokens);
+  Writer writer(opened.text, asked.think, leading, config.show_thinking);
   const bool streaming = config.stream && config.num_generations == 1 && !invocation.json;
   if (streaming) {
     options.on_token = [&](size_t, int64_t, int32_t token) {
@@ -202,7 +210,7 @@ Result<int> Generate(const GenerateConfig& config, const Invocation& invocation,
     };
   }
   const auto began = std::chrono::steady_clock::now();
-  R1_ASSIGN(const auto results, Sample(opened, prompt_tokens, config.num_generations, options, pool));
+  R1_ASSIGN(const auto results, Sample(opened, asked.tokens, config.num_generations, options, pool));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   if (streaming) writer.Finish();
   if (Interrupted()) return Error{ErrorCode::kInterrupted, "interrupted"};
@@ -214,7 +222,7 @@ Result<int> Generate(const GenerateConfig& config, const Invocation& invocation,
     double logp = 0;
     for (const float value : completion.logp) logp += static_cast<double>(value);
     if (invocation.json) {
-      completions.push_back({{"text", TextOf(opened.tokenizer, completion.tokens, leading)},
+      completions.push_back({{"text", TextOf(opened.tokenizer(), completion.tokens, leading)},
                              {"tokens", n},
                              {"finish_reason", completion.finish == FinishReason::kStop ? "stop" : "length"},
                              {"logprob", logp},
@@ -227,12 +235,12 @@ Result<int> Generate(const GenerateConfig& config, const Invocation& invocation,
   if (invocation.json) {
     PrintJson({{"model", opened.folder},
                {"prompt", prompt},
-               {"prompt_tokens", prompt_tokens.size()},
+               {"prompt_tokens", asked.tokens.size()},
                {"completions", completions},
                {"seconds", seconds},
                {"tokens_per_second", seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0}});
   } else {
-    LogInfo(fmt::format("{} prompt and {} new tokens in {:.2f} s", prompt_tokens.size(), tokens, seconds));
+    LogInfo(fmt::format("{} prompt and {} new tokens in {:.2f} s", asked.tokens.size(), tokens, seconds));
   }
   return 0;
 }
@@ -270,7 +278,7 @@ Command GenerateCommand() {
                       {"r1 generate stories260K.bin '' --tokenizer tok512.bin --dtype f32 --temperature 0",
                        "a story of a model of llama2.c, in float32"}};
   command.positionals = {
-      {"MODEL", "a model folder, a checkpoint, a stage folder of a run, or a file of llama2.c (.bin)"},
+      {"MODEL", "a model folder, a checkpoint, a stage folder of a run, a GGUF file, or one of llama2.c (.bin)"},
       {"PROMPT", "what to ask; '-' or nothing: standard input", false}};
   command.reports = true;
   Bind(command, Run);

@@ -4,28 +4,29 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/result.h"
 #include "base/threads.h"
+#include "data/model_text.h"
 #include "infer/float_runner.h"
 #include "model/model.h"
-#include "text/tokenizer.h"
 
 namespace r1::cli {
 
 struct OpenedModel {
   std::string folder;  // with config.json: PATH itself or its newest checkpoint; or a model file
   Model model;
-  Tokenizer tokenizer;
+  ModelText text;
   std::vector<int32_t> stop;  // tokens that end a reply
+  const Tokenizer& tokenizer() const { return text.tokenizer(); }
 };
 struct OpenedFloatModel {  // the same for float32
   std::string folder;
   FloatModel model;
-  Tokenizer tokenizer;
+  ModelText text;
   std::vector<int32_t> stop;
+  const Tokenizer& tokenizer() const { return text.tokenizer(); }
 };
 
 // threads 0: all cores. Error kUsage for a negative or silly number.
@@ -39,9 +40,10 @@ Result<OpenedFloatModel> OpenFloatModel(const std::string& path, const std::stri
 // The tokenizer alone. folder: as ResolveModel gives it. Error if it has more tokens than the model.
 Result<Tokenizer> OpenTokenizerOf(const std::string& folder, const std::string& tokenizer, int64_t vocab_size);
 
-// Tokens of a prompt. Content of a user: nothing in it becomes a marker; it is put between the markers the model knows
-// (begin, user … assistant), or, if it knows none of them, after the tokenizer's begin token. as_is: text with its
+// A prompt in the model's format (data/model_text.h), after a system message if there is one: nothing in it becomes a
+// marker. With --tokenizer, or in a file without a chat template, it is a text to be continued. as_is: text with its
 // markers, as in the training data.
-std::vector<int32_t> PromptTokens(const Tokenizer& tokenizer, std::string_view prompt, bool as_is);
+Result<EncodedPrompt> PromptTokens(const ModelText& text, const std::string& system, const std::string& prompt,
+                                   bool as_is);
 
 }  // namespace r1::cli

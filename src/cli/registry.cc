@@ -3,10 +3,10 @@
 namespace r1::cli {
 
 std::vector<Command> AllCommands() {
-  return {RunCommand(),     PretrainCommand(), SftCommand(),      RlCommand(),        RmCommand(),
-          SampleCommand(),  DistillCommand(),  GenerateCommand(), EvalCommand(),      ReportCommand(),
-          InspectCommand(), LogitsCommand(),   TokenizeCommand(), TemplateCommand(),  ConvertCommand(), DiffRunsCommand(),
-          DoctorCommand(),  VersionCommand(),  BenchCommand(),    CompletionCommand()};
+  return {RunCommand(),      PretrainCommand(), SftCommand(),      RlCommand(),       RmCommand(),
+          SampleCommand(),   DistillCommand(),  GenerateCommand(), EvalCommand(),     ReportCommand(),
+          InspectCommand(),  LogitsCommand(),   TokenizeCommand(), TemplateCommand(), ConvertCommand(),
+          DiffRunsCommand(), DoctorCommand(),   VersionCommand(),  BenchCommand(),    CompletionCommand()};
 }
 
 }  // namespace r1::cli

@@ -12,9 +12,9 @@ Command SftCommand() {
   command.summary = "tune a model on prompts and replies (supervised)";
   command.description =
       "Next-token loss on the replies of a JSONL file, epoch by epoch. A line is {\"messages\": [...]} (an assistant "
-      "turn may carry reasoning_content), {\"prompt\", \"completion\"} or {\"text\"}. What a user wrote never becomes "
-      "a "
-      "marker. Checkpoints and metrics are left in RUN/sft; the same command goes on where it stopped.";
+      "turn may carry reasoning_content), {\"prompt\", \"completion\"} or {\"text\"}. A model "
+      "with a chat template is trained in it, on every turn of the assistant; what a message says never becomes a "
+      "special token. Checkpoints and metrics are left in RUN/sft; the same command goes on where it stopped.";
   command.examples = {{"r1 sft runs/base/pretrain --data runs/cold/sample/samples.jsonl --output-dir runs/dev1",
                        "cold start: a base model learns the form of sampled and rewritten replies"}};
   command.positionals = {{"MODEL", "a model folder, a checkpoint, or a stage folder of a run (its newest checkpoint)"}};

@@ -8,13 +8,29 @@
 
 #include "base/files.h"
 #include "base/quote.h"
+#include "infer/gguf_text.h"
+#include "store/gguf.h"
 #include "text/tokenizer_llama2c.h"
 #include "train/run_files.h"
 
 namespace r1::cli {
 
+namespace {
+
+Result<Tokenizer> OpenGgufTokenizer(const std::string& path) {
+  R1_ASSIGN(const GgufFile file, GgufFile::Open(path));
+  R1_ASSIGN(StoredText text, ReadGgufText(file));
+  if (!text.tokenizer.has_value()) return Error{ErrorCode::kBadInput, path + ": no tokenizer in it"};
+  return Result<Tokenizer>(std::move(*text.tokenizer));
+}
+
+}  // namespace
+
 Result<Tokenizer> OpenTokenizer(const std::string& path) {
-  if (!IsDir(path)) return path.ends_with(".bin") ? LoadLlama2cTokenizer(path) : Tokenizer::Load(path);
+  if (!IsDir(path)) {
+    if (path.ends_with(".gguf") || LooksLikeGguf(path)) return OpenGgufTokenizer(path);
+    return path.ends_with(".bin") ? LoadLlama2cTokenizer(path) : Tokenizer::Load(path);
+  }
   const std::string file = JoinPath(path, "tokenizer.json");
   if (Exists(file)) return Tokenizer::Load(file);
   R1_ASSIGN(const std::string folder, ResolveModelFolder(path));

@@ -11,7 +11,8 @@
 
 namespace r1::cli {
 
-// path: a tokenizer.json, a vocabulary of llama2.c (.bin), or a model folder, checkpoint or run with a tokenizer.json.
+// path: a tokenizer.json, a GGUF file, a vocabulary of llama2.c (.bin), or a model folder, checkpoint or run with a
+// tokenizer.json.
 Result<Tokenizer> OpenTokenizer(const std::string& path);
 
 // Ids with commas or spaces between. `option` is the flag they were given with, for errors.

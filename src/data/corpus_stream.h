@@ -7,14 +7,16 @@
 #include <vector>
 
 #include "base/result.h"
+#include "data/token_span.h"
 #include "text/tokenizer.h"
 #include "world/corpus.h"
 
 namespace r1 {
 
 struct TokenDocument {
-  std::vector<int32_t> tokens;  // prompt and reply
-  int32_t loss_from = 0;        // index of the first reply token: tokens[loss_from..] are predicted with loss
+  std::vector<int32_t> tokens;         // prompt and reply
+  int32_t loss_from = 0;               // index of the first reply token: tokens[loss_from..] are predicted with loss,
+  std::vector<TokenSpan> masked = {};  // but for these, in order: what others say between two replies
 };
 
 // Prompt and reply are scaffold text and are encoded apart, so no token spans both.

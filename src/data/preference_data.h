@@ -3,8 +3,13 @@
 //   safety   {"prompt": "...", "completion": "...", "label": true}                  true: safe
 //   process  {"prompt": "...", "completions": ["...", "..."], "labels": [true, false]}   steps of one reply, right or
 //   not
-// in the template of data/chat.h; prompts are user content without markers, replies and steps are the assistant's text.
-// Whole replies end with <|end|>. Other keys are ignored. Errors (kBadInput) name file, line and key.
+// A helpful pair may also be conversations that differ in the last reply, as TRL has them, or the dialogues of hh-rlhf:
+//   {"prompt": [messages], "chosen": [messages], "rejected": [messages]}            the prompt may stand in both
+//   instead
+//   {"chosen": "\n\nHuman: ...\n\nAssistant: ...", "rejected": "..."}
+// in the model's own format (data/model_text.h); prompts are user content without markers, replies and steps are the
+// assistant's text. Whole replies end with the token that ends a reply, where their value is read. Other keys are
+// ignored. Errors (kBadInput) name file, line and key.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +19,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "text/tokenizer.h"
+#include "data/model_text.h"
 
 namespace r1 {
 
@@ -34,8 +39,8 @@ struct RewardExample {
 
 // `where` names the source in errors.
 Result<std::vector<RewardExample>> ParseRewardData(std::string_view jsonl, std::string_view where, RewardKind kind,
-                                                   const Tokenizer& tokenizer);
-Result<std::vector<RewardExample>> LoadRewardData(const std::string& path, RewardKind kind, const Tokenizer& tokenizer);
+                                                   const ModelText& text);
+Result<std::vector<RewardExample>> LoadRewardData(const std::string& path, RewardKind kind, const ModelText& text);
 
 // Is this prompt among the `share` of prompts that are kept for measuring? A pure function of its text.
 bool IsHeldOutPrompt(std::string_view prompt, double share);

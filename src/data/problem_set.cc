@@ -31,6 +31,17 @@ Result<const Json*> Find(const Json& object, std::initializer_list<const char*> 
   return found;
 }
 
+// GSM8K ends a worked solution with a line "#### ANSWER".
+std::string AnswerOf(std::string solution) {
+  constexpr std::string_view kMark = "####";
+  const size_t text_end = solution.find_last_not_of(" \t\r\n");
+  if (text_end == std::string::npos) return solution;
+  const size_t line = solution.rfind('\n', text_end) + 1;  // 0 if there is none
+  if (solution.compare(line, kMark.size(), kMark) != 0) return solution;
+  const size_t begin = solution.find_first_not_of(" \t", line + kMark.size());
+  return begin > text_end ? solution : solution.substr(begin, text_end + 1 - begin);
+}
+
 Result<Problem> ParseLine(const Json& object, int64_t line, const std::string& where,
                           const ProblemSetOptions& options) {
   Problem problem;
@@ -46,7 +57,7 @@ Result<Problem> ParseLine(const Json& object, int64_t line, const std::string& w
       return Bad(where, "there is no 'solution' (or 'answer', 'label', 'ground_truth')");
     }
   } else if (solution->is_string()) {
-    problem.solution = solution->get<std::string>();
+    problem.solution = AnswerOf(solution->get<std::string>());
   } else if (solution->is_number() || solution->is_boolean()) {
     problem.solution = ToLineText(*solution);
   } else {

@@ -1,8 +1,9 @@
 // Problem sets for reinforcement learning and evaluation: JSONL, one object a line,
 //   {"prompt": "...", "solution": "...", "metadata": {...}}
 // where prompt may be called question or problem, and solution answer, label or ground_truth. A solution may be a
-// number or true/false; it is kept as its JSON text. Other keys are ignored, blank lines too. Errors (kBadInput) name
-// file, line and key.
+// number or true/false; it is kept as its JSON text. Of a worked solution whose last line begins with "####" (GSM8K)
+// the answer is what follows there. Other keys are ignored, blank lines too. Errors (kBadInput) name file, line and
+// key.
 #pragma once
 
 #include <cstdint>

@@ -7,6 +7,8 @@
 
 namespace r1 {
 
+// The permutation of one epoch.
+std::vector<uint32_t> ShuffledEpoch(uint64_t seed, uint32_t n, uint64_t epoch);
 // The permutations of epochs 0 .. epochs-1 one after the other.
 std::vector<uint32_t> ShuffledStream(uint64_t seed, uint32_t n, int64_t epochs);
 

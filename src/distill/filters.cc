@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/utf8.h"
+#include "reward/answer.h"
 #include "world/rewrite.h"
 
 namespace r1 {
@@ -84,8 +85,10 @@ Check CheckByRule(const Sample& sample) {
   if (CheckedByWorld(sample))
     return AnalyzeTaskReply(*sample.problem, sample.reply).correct ? Check::kCorrect : Check::kIncorrect;
   if (sample.solution.empty()) return Check::kUnknown;
-  const std::string answer = FinalAnswer(SplitReplyText(sample.reply).content);
-  return Collapsed(answer) == Collapsed(sample.solution) ? Check::kCorrect : Check::kUnknown;
+  const std::string content = SplitReplyText(sample.reply).content;
+  const std::string answer = ExtractAnswer(content).value_or(FinalAnswer(content));
+  const bool same = Collapsed(answer) == Collapsed(sample.solution) || SameAnswer(answer, sample.solution);
+  return same ? Check::kCorrect : Check::kUnknown;
 }
 
 Filtered FilterSample(const Sample& sample, const FilterConfig& config, bool judged, const NgramSet* benchmarks) {

@@ -77,8 +77,8 @@ struct Sample {
 };
 
 enum class Check { kCorrect, kIncorrect, kUnknown };
-// The world's own checker for pick, code and general problems; else kCorrect if the final answer is the reference up to
-// white space, and kUnknown otherwise.
+// The world's own checker for pick, code and general problems; else kCorrect if the final answer is the reference as
+// reward/answer.h compares them, and kUnknown otherwise.
 Check CheckByRule(const Sample& sample);
 
 // Everything that needs only the sample itself; kUnknown answers pass where a judge will be asked. May rewrite the

@@ -84,10 +84,10 @@ TEST(ReplyText, FinalAnswers) {
 
 TEST(ReplyText, MessagesLineIsTheFormatOfTheStages) {
   EXPECT_EQ(
-      MessagesLine("pick 1", SplitReplyText("<think> a </think> b<|end|>"), "pick", "sample", 7),
+      MessagesLine("", "pick 1", SplitReplyText("<think> a </think> b<|end|>"), "pick", "sample", 7),
       R"({"messages":[{"role":"user","content":"pick 1"},{"role":"assistant","reasoning_content":"a","content":"b"}],)"
       R"("metadata":{"task":"pick","source":"sample","tokens":7}})");
-  EXPECT_EQ(MessagesLine("add 1 2", SplitReplyText("3<|end|>"), "general", "corpus", 2),
+  EXPECT_EQ(MessagesLine("", "add 1 2", SplitReplyText("3<|end|>"), "general", "corpus", 2),
             R"({"messages":[{"role":"user","content":"add 1 2"},{"role":"assistant","content":"3"}],)"
             R"("metadata":{"task":"general","source":"corpus","tokens":2}})");
 }

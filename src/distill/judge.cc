@@ -6,10 +6,9 @@
 
 #include "base/files.h"
 #include "base/json.h"
-#include "data/chat.h"
+#include "data/model_text.h"
 #include "infer/rollout.h"
 #include "model/io.h"
-#include "text/tokenizer.h"
 #include "train/run_files.h"
 #include "world/words.h"
 
@@ -32,16 +31,16 @@ std::string ModelQuestion(const JudgeQuestion& q) {
 
 class LocalJudge {
  public:
-  LocalJudge(Model model, Tokenizer tokenizer, int64_t max_tokens, ThreadPool& pool)
-      : model_(std::move(model)), tokenizer_(std::move(tokenizer)), max_tokens_(max_tokens), engine_(model_, pool) {}
+  LocalJudge(Model model, ModelText text, int64_t max_tokens, ThreadPool& pool)
+      : model_(std::move(model)), text_(std::move(text)), max_tokens_(max_tokens), engine_(model_, pool) {}
 
   Result<std::vector<Verdict>> Ask(const std::vector<JudgeQuestion>& questions) {
     std::vector<Verdict> verdicts(questions.size(), Verdict::kFailed);
     std::vector<RolloutRequest> requests;
     std::vector<size_t> asked;  // a question that is too long for the model stays failed
     for (size_t i = 0; i < questions.size(); ++i) {
-      R1_ASSIGN(std::vector<int32_t> prompt, ChatPrompt(tokenizer_, ModelQuestion(questions[i]), "judge"));
-      RolloutRequest request{std::move(prompt), static_cast<uint32_t>(i), 1};
+      R1_ASSIGN(EncodedPrompt prompt, text_.Prompt(UserMessages("", ModelQuestion(questions[i])), "judge"));
+      RolloutRequest request{std::move(prompt.tokens), static_cast<uint32_t>(i), 1};
       const int64_t room = model_.config().max_position_embeddings - max_tokens_;
       if (static_cast<int64_t>(request.prompt.size()) > room) continue;
       requests.push_back(std::move(request));
@@ -50,17 +49,18 @@ class LocalJudge {
     RolloutOptions options;
     options.sampling.temperature = 0;
     options.max_new_tokens = max_tokens_;
-    if (const int32_t end = tokenizer_.IdOf(kEndMarker); end >= 0) options.stop = {end};
-    options.token_limit = tokenizer_.size();
+    options.stop = text_.stop();
+    options.token_limit = text_.tokenizer().size();
     options.want_logp = false;
     R1_ASSIGN(const auto replies, engine_.Run(requests, options));
-    for (size_t i = 0; i < asked.size(); ++i) verdicts[asked[i]] = ParseYesNo(tokenizer_.Decode(replies[i][0].tokens));
+    for (size_t i = 0; i < asked.size(); ++i)
+      verdicts[asked[i]] = ParseYesNo(text_.tokenizer().Decode(replies[i][0].tokens));
     return verdicts;
   }
 
  private:
   Model model_;
-  Tokenizer tokenizer_;
+  ModelText text_;
   int64_t max_tokens_;
   RolloutEngine engine_;
 };
@@ -149,11 +149,11 @@ Judge EndpointJudge(const ChatClient& client) {
 Result<Judge> ModelJudge(const std::string& folder, int64_t max_tokens, ThreadPool& pool) {
   R1_ASSIGN(const std::string resolved, ResolveModelFolder(folder));
   R1_ASSIGN(Model model, LoadModel(resolved, false, pool));
-  R1_ASSIGN(Tokenizer tokenizer, Tokenizer::Load(JoinPath(resolved, "tokenizer.json")));
-  if (tokenizer.size() > model.config().vocab_size || max_tokens >= model.config().max_position_embeddings) {
+  R1_ASSIGN(ModelText text, ModelText::Load(resolved));
+  if (text.tokenizer().size() > model.config().vocab_size || max_tokens >= model.config().max_position_embeddings) {
     return Error{ErrorCode::kRefused, resolved + " cannot judge: its tokenizer or its context does not fit"};
   }
-  auto judge = std::make_shared<LocalJudge>(std::move(model), std::move(tokenizer), max_tokens, pool);
+  auto judge = std::make_shared<LocalJudge>(std::move(model), std::move(text), max_tokens, pool);
   return Judge([judge](const std::vector<JudgeQuestion>& questions) { return judge->Ask(questions); });
 }
 

@@ -21,6 +21,7 @@
 #include "base/progress.h"
 #include "train/run_files.h"
 #include "world/corpus.h"
+#include "world/words.h"
 
 namespace r1 {
 namespace {
@@ -30,9 +31,9 @@ using Json = nlohmann::ordered_json;
 constexpr int64_t kJudgeReplyTokens = 64;
 constexpr int64_t kMaxPassedOver = 10000;  // general documents in a row
 // Settings of the raw replies; those of the filters join them where a judge is asked, as they decide what it is asked.
-constexpr std::array<const char*, 8> kRawSettings = {
-    "task",        "problems", "problems_file",        "first_problem", "num_generations",
-    "temperature", "top_p",    "max_completion_length"};
+constexpr std::array<const char*, 9> kRawSettings = {
+    "task",        "problems", "problems_file",         "first_problem", "num_generations",
+    "temperature", "top_p",    "max_completion_length", "system_prompt"};
 constexpr std::array<const char*, 2> kNotShaping = {"slots", "judge_key_env"};
 
 double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -98,11 +99,11 @@ Sample MakeSample(const SamplePrompt& prompt, const RawReply& reply) {
 
 class Pipeline {
  public:
-  Pipeline(const SampleSource& source, const SampleConfig& config, const Tokenizer& tokenizer, uint64_t seed,
+  Pipeline(const SampleSource& source, const SampleConfig& config, const ModelText& text, uint64_t seed,
            std::string folder, const Judge& judge, ThreadPool& pool, std::string title)
       : source_(source),
         config_(config),
-        tokenizer_(tokenizer),
+        text_(text),
         seed_(seed),
         folder_(std::move(folder)),
         judge_(judge),
@@ -144,6 +145,7 @@ class Pipeline {
     FieldList raw, all;
     for (const Field& field : CollectFields(copy)) {
       if (Contains(kNotShaping, field.name)) continue;
+      if (field.name == "system_prompt" && config_.system_prompt.empty()) continue;
       all.push_back(field);
       if (Contains(kRawSettings, field.name) || judge_ != nullptr) raw.push_back(field);
     }
@@ -368,6 +370,7 @@ class Pipeline {
 
   // General documents up to their share of what is kept so far; those that overlap a benchmark are passed over.
   Status AddGeneral(FileWriter& out) {
+    if (!text_.is_world()) return {};
     int64_t passed_over = 0;
     while (general_ < std::llround(config_.general * static_cast<double>(kept_)) && passed_over < kMaxPassedOver) {
       const Document document = GeneralDocumentAt(seed_, general_cursor_++, odds_);
@@ -404,9 +407,9 @@ class Pipeline {
 
   Status WriteOne(const std::string& question, const ReplyText& reply, std::string_view task, std::string_view source,
                   int64_t* total, FileWriter& out) {
-    const auto tokens = static_cast<int64_t>(tokenizer_.Encode(JoinReplyText(reply.thinking, reply.content)).size());
+    const int64_t tokens = CountReplyTokens(text_, reply.thinking, reply.content);
     *total += tokens;
-    return out.Write(MessagesLine(question, reply, task, source, tokens) + "\n");
+    return out.Write(MessagesLine(config_.system_prompt, question, reply, task, source, tokens) + "\n");
   }
 
   std::string StatsText() const {
@@ -442,7 +445,7 @@ class Pipeline {
 
   const SampleSource& source_;
   const SampleConfig& config_;
-  const Tokenizer& tokenizer_;
+  const ModelText& text_;
   uint64_t seed_;
   std::string folder_;
   const Judge& judge_;
@@ -464,6 +467,14 @@ class Pipeline {
 
 }  // namespace
 
+int64_t CountReplyTokens(const ModelText& text, std::string_view thinking, std::string_view content) {
+  const Tokenizer& tokenizer = text.tokenizer();
+  if (text.is_world()) return static_cast<int64_t>(tokenizer.Encode(JoinReplyText(thinking, content)).size());
+  const std::string tags = thinking.empty() ? "" : std::string(kThinkMarker) + std::string(kEndThinkMarker);
+  return static_cast<int64_t>(tokenizer.Encode(tags).size() + tokenizer.EncodeContent(thinking).size() +
+                              tokenizer.EncodeContent(content).size() + 1);
+}
+
 Result<Judge> MakeJudge(const JudgeConfig& config, ThreadPool& pool) {
   if (config.judge == "none") return Judge();
   if (config.judge == "model") return ModelJudge(config.judge_model, kJudgeReplyTokens, pool);
@@ -475,9 +486,9 @@ Result<Judge> MakeJudge(const JudgeConfig& config, ThreadPool& pool) {
   return EndpointJudge(client);
 }
 
-Status RunPipeline(const SampleSource& source, const SampleConfig& config, const Tokenizer& tokenizer, uint64_t seed,
+Status RunPipeline(const SampleSource& source, const SampleConfig& config, const ModelText& text, uint64_t seed,
                    const std::string& folder, const Judge& judge, ThreadPool& pool, const std::string& title) {
-  return Pipeline(source, config, tokenizer, seed, folder, judge, pool, title).Run();
+  return Pipeline(source, config, text, seed, folder, judge, pool, title).Run();
 }
 
 }  // namespace r1

@@ -6,13 +6,14 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
 #include "base/threads.h"
+#include "data/model_text.h"
 #include "distill/judge.h"
 #include "distill/sample.h"
-#include "text/tokenizer.h"
 #include "world/task.h"
 
 namespace r1 {
@@ -42,10 +43,13 @@ struct SampleSource {
       replies;
 };
 
+// Tokens of a reply as the model reads it.
+int64_t CountReplyTokens(const ModelText& text, std::string_view thinking, std::string_view content);
+
 // The judge of the settings; null if there is none.
 Result<Judge> MakeJudge(const JudgeConfig& config, ThreadPool& pool);
 
-Status RunPipeline(const SampleSource& source, const SampleConfig& config, const Tokenizer& tokenizer, uint64_t seed,
+Status RunPipeline(const SampleSource& source, const SampleConfig& config, const ModelText& text, uint64_t seed,
                    const std::string& folder, const Judge& judge, ThreadPool& pool, const std::string& title);
 
 }  // namespace r1

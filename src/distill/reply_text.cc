@@ -86,14 +86,17 @@ std::string FinalAnswer(std::string_view content) {
   return std::string(Trimmed(content));
 }
 
-std::string MessagesLine(std::string_view question, const ReplyText& reply, std::string_view task,
-                         std::string_view source, int64_t tokens) {
+std::string MessagesLine(std::string_view system, std::string_view question, const ReplyText& reply,
+                         std::string_view task, std::string_view source, int64_t tokens) {
   using Json = nlohmann::ordered_json;
   Json assistant = {{"role", "assistant"}};
   if (reply.has_thinking) assistant["reasoning_content"] = reply.thinking;
   assistant["content"] = reply.content;
   Json line;
-  line["messages"] = Json::array({Json{{"role", "user"}, {"content", question}}, assistant});
+  line["messages"] = Json::array();
+  if (!system.empty()) line["messages"].push_back({{"role", "system"}, {"content", system}});
+  line["messages"].push_back({{"role", "user"}, {"content", question}});
+  line["messages"].push_back(std::move(assistant));
   line["metadata"] = {{"task", task}, {"source", source}, {"tokens", tokens}};
   return ToLineText(line);
 }

@@ -27,8 +27,8 @@ std::string FinalAnswer(std::string_view content);
 // One line of a data set for supervised training, without its line end:
 //   {"messages":[{"role":"user","content":…},{"role":"assistant","reasoning_content":…,"content":…}],
 //    "metadata":{"task":…,"source":…,"tokens":…}}
-// question: the user's words, without markers. tokens: of the reply.
-std::string MessagesLine(std::string_view question, const ReplyText& reply, std::string_view task,
-                         std::string_view source, int64_t tokens);
+// question: the user's words, without markers. tokens: of the reply. system: a message before the user's, if not empty.
+std::string MessagesLine(std::string_view system, std::string_view question, const ReplyText& reply,
+                         std::string_view task, std::string_view source, int64_t tokens);
 
 }  // namespace r1

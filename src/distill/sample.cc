@@ -7,13 +7,12 @@
 
 #include "base/files.h"
 #include "base/quote.h"
-#include "data/chat.h"
 #include "data/problem_set.h"
 #include "data/traces.h"
 #include "distill/pipeline.h"
 #include "infer/rollout.h"
+#include "reward/answer.h"
 #include "world/corpus.h"
-#include "world/words.h"
 
 namespace r1 {
 namespace {
@@ -63,12 +62,8 @@ Result<Prompts> MakePrompts(const SampleConfig& config, uint64_t seed) {
                  }};
 }
 
-int64_t CountTokens(const Tokenizer& tokenizer, const std::string& reply) {
-  return static_cast<int64_t>(tokenizer.Encode(reply).size());
-}
-
 // What an endpoint said, as a reply of ours. Thinking may come apart, or in <think> tags before the content.
-RawReply ReplyOfChoice(const Tokenizer& tokenizer, const ChatChoice& choice) {
+RawReply ReplyOfChoice(const ModelText& text, const ChatChoice& choice) {
   std::string thinking = choice.reasoning, content = choice.content, a, b;
   if (thinking.empty() && SplitThinkTags(content, &a, &b)) {
     thinking = std::move(a);
@@ -77,8 +72,15 @@ RawReply ReplyOfChoice(const Tokenizer& tokenizer, const ChatChoice& choice) {
   RawReply reply;
   reply.text = JoinReplyText(thinking, content);
   reply.ended = choice.finish_reason.empty() || choice.finish_reason == "stop";
-  reply.tokens = CountTokens(tokenizer, reply.text);
+  reply.tokens = CountReplyTokens(text, thinking, content);
   return reply;
+}
+
+// What a model said, in the form of the world.
+std::string ReplyOfTokens(const ModelText& text, const std::vector<int32_t>& tokens, ThinkState think) {
+  if (text.is_world()) return text.tokenizer().Decode(tokens);
+  const AnswerReply parts = SplitAnswerReply(text.ReplyText(tokens, think), {});
+  return JoinReplyText(parts.thinking, parts.content);
 }
 
 RawReply Missing() { return {"", false, true, 0}; }
@@ -129,7 +131,7 @@ Status ValidateSampleConfig(const SampleConfig& c, const std::string& where) {
   return {};
 }
 
-Status RunSample(const Model& model, const Tokenizer& tokenizer, const SampleConfig& config, uint64_t seed,
+Status RunSample(const Model& model, const ModelText& text, const SampleConfig& config, uint64_t seed,
                  const std::string& folder, ThreadPool& pool, const std::string& title) {
   R1_TRY(ValidateSampleConfig(config, title));
   R1_ASSIGN(const Prompts prompts, MakePrompts(config, seed));
@@ -138,7 +140,7 @@ Status RunSample(const Model& model, const Tokenizer& tokenizer, const SampleCon
   SampleSource source;
   source.name = "sample";
   const auto bytes = static_cast<size_t>(model.params().total) * sizeof(float);
-  source.identity = ModelConfigToJson(model.config()) + Sha256(tokenizer.ToJson()) +
+  source.identity = ModelConfigToJson(model.config()) + Sha256(text.tokenizer().ToJson()) + text.identity() +
                     Sha256({reinterpret_cast<const char*>(model.data()), bytes});
   source.prompts = prompts.count;
   source.chunk = kChunk;
@@ -146,18 +148,20 @@ Status RunSample(const Model& model, const Tokenizer& tokenizer, const SampleCon
   source.replies = [&](const std::vector<SamplePrompt>& asked,
                        int64_t first) -> Result<std::vector<std::vector<RawReply>>> {
     std::vector<RolloutRequest> requests;
+    std::vector<ThinkState> think;
     for (size_t i = 0; i < asked.size(); ++i) {
       const auto key = static_cast<uint32_t>(config.first_problem + first + static_cast<int64_t>(i));
-      R1_ASSIGN(std::vector<int32_t> prompt,
-                ChatPrompt(tokenizer, asked[i].question, "problem " + std::to_string(first + static_cast<int64_t>(i))));
-      requests.push_back({std::move(prompt), key, config.num_generations});
+      R1_ASSIGN(EncodedPrompt prompt, text.Prompt(UserMessages(config.system_prompt, asked[i].question),
+                                                  "problem " + std::to_string(first + static_cast<int64_t>(i))));
+      think.push_back(prompt.think);
+      requests.push_back({std::move(prompt.tokens), key, config.num_generations});
     }
     RolloutOptions options;
     options.sampling.temperature = config.temperature;
     options.sampling.top_p = config.top_p;
     options.max_new_tokens = config.max_completion_length;
-    if (const int32_t end = tokenizer.IdOf(kEndMarker); end >= 0) options.stop = {end};
-    options.token_limit = std::min<int64_t>(tokenizer.size(), model.config().vocab_size);
+    options.stop = text.stop();
+    options.token_limit = std::min<int64_t>(text.tokenizer().size(), model.config().vocab_size);
     options.seed = seed;
     options.step = kSampleStep;
     options.slots_per_lane = config.slots;
@@ -166,23 +170,24 @@ Status RunSample(const Model& model, const Tokenizer& tokenizer, const SampleCon
     std::vector<std::vector<RawReply>> replies(completions.size());
     pool.ParallelFor(static_cast<int64_t>(completions.size()), [&](int64_t i, int) {
       for (const Completion& c : completions[static_cast<size_t>(i)]) {
-        replies[static_cast<size_t>(i)].push_back({tokenizer.Decode(c.tokens), c.finish == FinishReason::kStop, false,
+        replies[static_cast<size_t>(i)].push_back({ReplyOfTokens(text, c.tokens, think[static_cast<size_t>(i)]),
+                                                   c.finish == FinishReason::kStop, false,
                                                    static_cast<int64_t>(c.tokens.size())});
       }
     });
     return replies;
   };
-  return RunPipeline(source, config, tokenizer, seed, folder, judge, pool, title);
+  return RunPipeline(source, config, text, seed, folder, judge, pool, title);
 }
 
-Status SampleFromEndpoint(const ChatClient& teacher, const Tokenizer& tokenizer, const SampleConfig& config,
-                          uint64_t seed, const std::string& folder, ThreadPool& pool, const std::string& title) {
+Status SampleFromEndpoint(const ChatClient& teacher, const ModelText& text, const SampleConfig& config, uint64_t seed,
+                          const std::string& folder, ThreadPool& pool, const std::string& title) {
   R1_TRY(ValidateSampleConfig(config, title));
   R1_ASSIGN(const Prompts prompts, MakePrompts(config, seed));
   R1_ASSIGN(const Judge judge, MakeJudge(config.judge, pool));
   SampleSource source;
   source.name = "endpoint";
-  source.identity = teacher.url() + " " + teacher.model() + Sha256(tokenizer.ToJson());
+  source.identity = teacher.url() + " " + teacher.model() + Sha256(text.tokenizer().ToJson()) + text.identity();
   source.prompts = prompts.count;
   source.chunk = kEndpointChunk;
   source.prompt = prompts.at;
@@ -192,7 +197,8 @@ Status SampleFromEndpoint(const ChatClient& teacher, const Tokenizer& tokenizer,
     for (size_t i = 0; i < asked.size(); ++i) {
       for (int64_t s = 0; s < config.num_generations; ++s) {
         ChatRequest request;
-        request.messages = {{"user", asked[i].question}};
+        for (const ChatTurn& turn : UserMessages(config.system_prompt, asked[i].question))
+          request.messages.push_back({turn.role, turn.content});
         request.temperature = config.temperature;
         request.top_p = config.top_p;
         request.max_tokens = config.max_completion_length;
@@ -206,7 +212,7 @@ Status SampleFromEndpoint(const ChatClient& teacher, const Tokenizer& tokenizer,
     for (size_t i = 0; i < answers.size(); ++i) {
       std::vector<RawReply>& of_prompt = replies[i / static_cast<size_t>(config.num_generations)];
       if (answers[i].ok()) {
-        of_prompt.push_back(ReplyOfChoice(tokenizer, answers[i]->choices[0]));
+        of_prompt.push_back(ReplyOfChoice(text, answers[i]->choices[0]));
         continue;
       }
       if (answers[i].error().code == ErrorCode::kInterrupted) return answers[i].error();
@@ -216,10 +222,10 @@ Status SampleFromEndpoint(const ChatClient& teacher, const Tokenizer& tokenizer,
     if (unanswered == answers.size()) return answers[0].error();
     return replies;
   };
-  return RunPipeline(source, config, tokenizer, seed, folder, judge, pool, title);
+  return RunPipeline(source, config, text, seed, folder, judge, pool, title);
 }
 
-Status SampleFromTraces(const std::string& file, const Tokenizer& tokenizer, const SampleConfig& config, uint64_t seed,
+Status SampleFromTraces(const std::string& file, const ModelText& text, const SampleConfig& config, uint64_t seed,
                         const std::string& folder, ThreadPool& pool, const std::string& title) {
   R1_TRY(ValidateSampleConfig(config, title));
   R1_ASSIGN(const std::vector<Trace> traces, LoadTraces(file));
@@ -227,7 +233,7 @@ Status SampleFromTraces(const std::string& file, const Tokenizer& tokenizer, con
   R1_ASSIGN(const std::string hash, Sha256OfFile(file));
   SampleSource source;
   source.name = "traces";
-  source.identity = hash + Sha256(tokenizer.ToJson());
+  source.identity = hash + Sha256(text.tokenizer().ToJson()) + text.identity();
   source.prompts = static_cast<int64_t>(traces.size());
   source.chunk = kChunk;
   source.prompt = [&](int64_t i) {
@@ -240,11 +246,11 @@ Status SampleFromTraces(const std::string& file, const Tokenizer& tokenizer, con
     pool.ParallelFor(static_cast<int64_t>(asked.size()), [&](int64_t i, int) {
       const Trace& trace = traces[static_cast<size_t>(first + i)];
       const std::string reply = JoinReplyText(trace.thinking, trace.content);
-      replies[static_cast<size_t>(i)] = {{reply, true, false, CountTokens(tokenizer, reply)}};
+      replies[static_cast<size_t>(i)] = {{reply, true, false, CountReplyTokens(text, trace.thinking, trace.content)}};
     });
     return replies;
   };
-  return RunPipeline(source, config, tokenizer, seed, folder, judge, pool, title);
+  return RunPipeline(source, config, text, seed, folder, judge, pool, title);
 }
 
 }  // namespace r1

@@ -19,11 +19,11 @@
 
 #include "base/result.h"
 #include "base/threads.h"
+#include "data/model_text.h"
 #include "distill/filters.h"
 #include "infer/sampler.h"
 #include "model/model.h"
 #include "net/chat_client.h"
-#include "text/tokenizer.h"
 
 namespace r1 {
 
@@ -46,6 +46,7 @@ struct SampleConfig {
   std::string task = "pick";
   int64_t problems = 2500;
   std::string problems_file;
+  std::string system_prompt;
   int64_t first_problem = 0;
   int64_t num_generations = 4;
   double temperature = 1.0;
@@ -66,6 +67,8 @@ struct SampleConfig {
     v("task", task, "problems of the built-in world: pick, or a mix such as pick:0.75,code:0.25");
     v("problems", problems, "problems to sample; of a file at most those it has");
     v("problems_file", problems_file, "JSONL file with prompt and solution; empty: the built-in world");
+    v("system_prompt", system_prompt,
+      "system message before every problem, kept in the samples too; the model's chat template must take one");
     v("first_problem", first_problem, "number of the first problem: a later round takes problems not yet seen");
     v("num_generations", num_generations, "replies sampled for each problem");
     v("temperature", temperature, "sampling temperature; 0 takes the most likely token");
@@ -80,25 +83,28 @@ struct SampleConfig {
       "dropped");
     v("decontaminate_ngram", decontaminate_ngram, "words of those n-grams");
     judge.Fields(v);
-    v("general", general, "general documents of the built-in world added, as a share of the kept samples");
+    v("general", general,
+      "general documents of the built-in world added, as a share of the kept samples; none for a model with its own "
+      "chat template");
     v("corpus", corpus, "the world these documents are from: pick or wide");
     v("slots", slots, "replies decoded together by a thread. Changes the speed only");
   }
 };
 Status ValidateSampleConfig(const SampleConfig& config, const std::string& where);
 
-// Samples from a model. On Ctrl-C kInterrupted; the chunks that are done are kept. title names the progress line.
-Status RunSample(const Model& model, const Tokenizer& tokenizer, const SampleConfig& config, uint64_t seed,
+// Samples from a model, in its own text format; replies are written down in that of the world (reply_text.h). On Ctrl-C
+// kInterrupted; the chunks that are done are kept. title names the progress line.
+Status RunSample(const Model& model, const ModelText& text, const SampleConfig& config, uint64_t seed,
                  const std::string& folder, ThreadPool& pool, const std::string& title);
 
 // The teacher is an endpoint: it sees the user's words and gives text, with its thinking as reasoning_content or in
-// <think> tags. tokenizer (the student's) only counts. A reply that is missing or malformed is dropped (no_reply); if
+// <think> tags. text (the student's) only counts. A reply that is missing or malformed is dropped (no_reply); if
 // every reply of a chunk is missing, the endpoint is gone: kUnavailable.
-Status SampleFromEndpoint(const ChatClient& teacher, const Tokenizer& tokenizer, const SampleConfig& config,
-                          uint64_t seed, const std::string& folder, ThreadPool& pool, const std::string& title);
+Status SampleFromEndpoint(const ChatClient& teacher, const ModelText& text, const SampleConfig& config, uint64_t seed,
+                          const std::string& folder, ThreadPool& pool, const std::string& title);
 
 // Recorded replies (data/traces.h) through the same filters: prompts and replies are the file's.
-Status SampleFromTraces(const std::string& file, const Tokenizer& tokenizer, const SampleConfig& config, uint64_t seed,
+Status SampleFromTraces(const std::string& file, const ModelText& text, const SampleConfig& config, uint64_t seed,
                         const std::string& folder, ThreadPool& pool, const std::string& title);
 
 }  // namespace r1

@@ -166,7 +166,7 @@ std::string InputText(const StageInputs& in) {
   return text.empty() ? "random weights" : text;
 }
 
-std::string ModelText(const std::string& preset, const ModelConfig& config) {
+std::string ModelSummary(const std::string& preset, const ModelConfig& config) {
   const ParamCounts n = CountParams(config);
   std::string text = fmt::format("model  {} ({}): {} layers, width {}, {} heads", preset, config.model_type,
                                  config.num_hidden_layers, config.hidden_size, config.num_attention_heads);
@@ -268,7 +268,7 @@ Result<std::string> PlanText(Recipe& recipe, int64_t threads) {
   R1_ASSIGN(const Size main, size_of(""));
   std::string text = fmt::format("recipe {}  seed {}  threads {}  kernels {}\n", recipe.name, recipe.seed,
                                  pool.threads(), kernels::Kernels().isa);
-  text += ModelText(recipe.preset, main.config);
+  text += ModelSummary(recipe.preset, main.config);
   double total = 0, trained = 0, sampled = 0;
   std::map<std::string, std::string> preset_of;  // of the model that a stage makes
   std::map<std::string, double> kept_tokens;
@@ -278,7 +278,7 @@ Result<std::string> PlanText(Recipe& recipe, int64_t threads) {
     preset_of[stage->name] = preset;
     R1_ASSIGN(const Size size, size_of(preset));
     if (stage->kind == "pretrain" && !preset.empty() && stages.find(preset) == std::string::npos)
-      stages += ModelText(preset, size.config);
+      stages += ModelSummary(preset, size.config);
     const Work work = WorkOf(*stage, kept_tokens);
     const double seconds = work.trained / size.speed.train + work.sampled / size.speed.sample;
     stages += fmt::format("  {:<18} {:<11} {}\n{:33}{}  ~{}\n", stage->name, stage->kind, InputText(stage->in), "",

@@ -152,11 +152,12 @@ Status ValidateInputs(const RecipeStage& stage, const Kind& kind, const std::set
       return Bad(at, "its model '" + *model + "' is neither an earlier stage that makes a model nor a folder");
   }
   const std::vector<std::string> files = SplitList(in.data);
-  if (!kind.takes_data && !files.empty()) return Bad(at, "a stage of kind " + stage.kind + " takes no 'data'");
+  const bool may_read = kind.takes_data || stage.kind == "rl";
+  if (!may_read && !files.empty()) return Bad(at, "a stage of kind " + stage.kind + " takes no 'data'");
   if (kind.takes_data && files.empty())
     return Bad(at, "needs 'data': the name of an earlier stage that writes it, or a JSONL file");
   for (const std::string& file : files) {
-    if (!data.contains(file) && !Exists(file))
+    if ((stage.kind == "rl" || !data.contains(file)) && !Exists(file))
       return Bad(at, "its data '" + file + "' is neither an earlier stage that writes data nor a file");
   }
   return {};

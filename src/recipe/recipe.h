@@ -10,7 +10,7 @@
 // Kinds and what they take besides settings (an earlier stage's name, or a folder or file):
 //   pretrain     preset: a model of its own size; reasoning: share of the corpus's thinking documents that is kept
 //   sft          model, data (comma list of sample stages or JSONL files); teacher (logit distillation)
-//   rl           model; helpful, harmless: reward models
+//   rl           model; helpful, harmless: reward models; data: files of problems, for a task mix with data
 //   sample       model: rejection sampling of its replies; or traces_file (a JSONL file of recorded ones), or endpoint
 //   (an
 //                OpenAI-compatible base address) with endpoint_model and endpoint_key_env

@@ -17,7 +17,9 @@
 #include "base/memory.h"
 #include "base/progress.h"
 #include "data/corpus_stream.h"
+#include "data/model_text.h"
 #include "data/preference_data.h"
+#include "data/problem_set.h"
 #include "data/sft_data.h"
 #include "eval/task_eval.h"
 #include "kernels/kernels.h"
@@ -88,6 +90,21 @@ double LastMetric(const std::string& path, const char* name) {
   double last = 0;
   EachMetric(path, name, [&](double value) { last = value; });
   return last;
+}
+
+// Of a model's weights, in one file or in shards.
+Result<std::string> HashOfWeights(const std::string& folder) {
+  const std::string single = JoinPath(folder, "model.safetensors");
+  if (Exists(single)) return Sha256OfFile(single);
+  R1_ASSIGN(const std::vector<std::string> names, ListDir(folder));
+  std::string hashes;
+  for (const std::string& name : names) {
+    if (!name.ends_with(".safetensors")) continue;
+    R1_ASSIGN(const std::string hash, Sha256OfFile(JoinPath(folder, name)));
+    hashes += name + " " + hash + "\n";
+  }
+  if (hashes.empty()) return Error{ErrorCode::kBadInput, folder + ": there is no .safetensors file in it"};
+  return Sha256(hashes);
 }
 
 class Runner {
@@ -176,7 +193,7 @@ class Runner {
   // only sampled from brings its own, which counts here only if no other is there.
   Result<std::optional<std::string>> OutsideTokenizer() {
     std::optional<std::string> found, sampled;
-    std::string from;
+    std::string from, sampled_folder;
     bool own = false;
     for (const auto& stage : recipe_.stages) {
       own = own || stage->kind == "pretrain";
@@ -186,14 +203,16 @@ class Runner {
         R1_ASSIGN(std::string text, ReadFile(JoinPath(folder, "tokenizer.json"), kMaxTokenizerBytes));
         if (stage->kind == "sample") {
           sampled = std::move(text);
+          sampled_folder = folder;
           continue;
         }
         if (found.has_value() && *found != text)
           return Error{ErrorCode::kRefused, folder + " and " + from + " have different tokenizers; one run has one"};
-        from = folder;
+        if (from.empty()) from = folder;
         found = std::move(text);
       }
     }
+    text_folder_ = found.has_value() || own ? from : sampled_folder;
     return found.has_value() || own ? found : sampled;
   }
 
@@ -218,6 +237,11 @@ class Runner {
         return Error{ErrorCode::kRefused, path +
                                               " is not the tokenizer of the model that this run starts from; give "
                                               "another --output-dir"};
+    }
+    text_.emplace(*tokenizer_);
+    if (!text_folder_.empty()) {
+      R1_ASSIGN(ModelText text, ModelText::Load(text_folder_));
+      if (!text.is_world()) text_ = std::move(text);
     }
     if (recipe_.model.vocab_size == 0) {
       model_vocab_ = kernels::RoundUp(tokenizer_->size(), kVocabMultiple);
@@ -250,7 +274,7 @@ class Runner {
   Result<std::string> InputModel(const std::string& name, const char* role, Json* entry, std::string* shaping) {
     if (name.empty()) return std::string();
     R1_ASSIGN(const std::string folder, ResolveModelFolder(recipe_.Find(name) != nullptr ? StageFolder(name) : name));
-    R1_ASSIGN(const std::string hash, Sha256OfFile(JoinPath(folder, "model.safetensors")));
+    R1_ASSIGN(const std::string hash, HashOfWeights(folder));
     (*entry)[role] = name;
     (*entry)[std::string(role) + "_sha256"] = hash;
     *shaping += hash;
@@ -279,7 +303,7 @@ class Runner {
     }
     job.config.vocab_size = model_vocab_;
     std::string shaping = ShapingText(stage) + ModelConfigToJson(job.config) + recipe_.corpus +
-                          std::to_string(recipe_.seed) + Sha256(tokenizer_->ToJson());
+                          std::to_string(recipe_.seed) + Sha256(tokenizer_->ToJson()) + text_->identity();
     R1_ASSIGN(job.model, InputModel(stage.in.model, "model", entry, &shaping));
     R1_ASSIGN(job.helpful, InputModel(stage.in.helpful, "helpful", entry, &shaping));
     R1_ASSIGN(job.harmless, InputModel(stage.in.harmless, "harmless", entry, &shaping));
@@ -360,7 +384,7 @@ class Runner {
   Status Sft(const Job& job, const SftConfig& config) {
     std::vector<TokenDocument> documents;
     for (const std::string& file : job.data) {
-      R1_ASSIGN(std::vector<TokenDocument> more, LoadSftData(file, *tokenizer_));
+      R1_ASSIGN(std::vector<TokenDocument> more, LoadSftData(file, *text_));
       documents.insert(documents.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
     }
     R1_ASSIGN(Model model, LoadModel(job.model, true, pool_));
@@ -370,14 +394,27 @@ class Runner {
       R1_ASSIGN(Model loaded, LoadModel(job.teacher, false, pool_));
       teacher.emplace(std::move(loaded));
     }
-    return RunSft(model, *tokenizer_, std::move(documents), config, Seed(), job.folder, job.hash, pool_, job.stage.name,
+    return RunSft(model, *text_, std::move(documents), config, Seed(), job.folder, job.hash, pool_, job.stage.name,
                   teacher.has_value() ? &*teacher : nullptr);
   }
 
+  // Evaluations and preferences are about the world, whose words a published tokenizer does not know.
+  Status NeedsWorld(const Job& job, const char* what) const {
+    if (text_->is_world()) return {};
+    return Error{ErrorCode::kRefused,
+                 job.stage.name + ": " + what + " is about the built-in world; the model has its own chat format"};
+  }
+
   Status Rl(const Job& job, const RlConfig& config) {
+    if (config.eval_steps > 0) R1_TRY(NeedsWorld(job, "the evaluation of eval_steps"));
     R1_ASSIGN(Model model, LoadModel(job.model, true, pool_));
     R1_TRY(AddLora(job, config.lora, &model));
     RlHooks hooks;
+    for (const std::string& file : job.data) {
+      R1_ASSIGN(std::vector<Problem> more, LoadProblems(file));
+      hooks.problems.insert(hooks.problems.end(), std::make_move_iterator(more.begin()),
+                            std::make_move_iterator(more.end()));
+    }
     std::optional<Model> helpful, harmless;
     for (const auto& [folder, place] : {std::pair{&job.helpful, &helpful}, {&job.harmless, &harmless}}) {
       if (folder->empty()) continue;
@@ -392,7 +429,7 @@ class Runner {
       metrics->insert(metrics->end(), measured.begin(), measured.end());
       return {};
     };
-    return RunRl(model, *tokenizer_, config, Seed(), job.folder, job.hash, pool_, job.stage.name, hooks);
+    return RunRl(model, *text_, config, Seed(), job.folder, job.hash, pool_, job.stage.name, hooks);
   }
 
   Status RewardModel(const Job& job, const RewardModelConfig& config) {
@@ -400,11 +437,11 @@ class Runner {
     R1_CHECK(kind.has_value(), "the recipe's validation let an unknown kind of reward model pass");
     std::vector<RewardExample> data;
     for (const std::string& file : job.data) {
-      R1_ASSIGN(std::vector<RewardExample> more, LoadRewardData(file, *kind, *tokenizer_));
+      R1_ASSIGN(std::vector<RewardExample> more, LoadRewardData(file, *kind, *text_));
       data.insert(data.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
     }
     R1_ASSIGN(Model model, LoadBody(job.model, 1, pool_, Seed()));
-    R1_TRY(RunRewardModel(model, *tokenizer_, data, config, Seed(), job.folder, job.hash, pool_, job.stage.name));
+    R1_TRY(RunRewardModel(model, *text_, data, config, Seed(), job.folder, job.hash, pool_, job.stage.name));
     R1_ASSIGN(const nlohmann::json eval, ReadJsonFile(JoinPath(job.folder, "eval.json")));
     const auto number = [&](const char* key) {  // null: nothing was held out
       return eval.contains(key) && eval[key].is_number() ? eval[key].get<double>() : 0.0;
@@ -418,18 +455,18 @@ class Runner {
   Status Sample(const Job& job, const SampleConfig& config) {
     const StageInputs& in = job.stage.in;
     if (!in.traces.empty())
-      return SampleFromTraces(in.traces, *tokenizer_, config, Seed(), job.folder, pool_, job.stage.name);
+      return SampleFromTraces(in.traces, *text_, config, Seed(), job.folder, pool_, job.stage.name);
     if (!in.endpoint.empty()) {
       ChatOptions options;
       options.base_url = in.endpoint;
       options.model = in.endpoint_model;
       R1_ASSIGN(options.http.key, KeyFromEnvironment(in.endpoint_key_env));
       R1_ASSIGN(const ChatClient teacher, ChatClient::Create(options));
-      return SampleFromEndpoint(teacher, *tokenizer_, config, Seed(), job.folder, pool_, job.stage.name);
+      return SampleFromEndpoint(teacher, *text_, config, Seed(), job.folder, pool_, job.stage.name);
     }
     R1_ASSIGN(const Model model, LoadModel(job.model, false, pool_));
-    R1_ASSIGN(const Tokenizer tokenizer, Tokenizer::Load(JoinPath(job.model, "tokenizer.json")));
-    return RunSample(model, tokenizer, config, Seed(), job.folder, pool_, job.stage.name);
+    R1_ASSIGN(const ModelText text, ModelText::Load(job.model));
+    return RunSample(model, text, config, Seed(), job.folder, pool_, job.stage.name);
   }
 
   // Stages that leave files instead of a model: done is done.
@@ -441,6 +478,7 @@ class Runner {
     if (const auto* c = std::get_if<SampleConfig>(&job.stage.settings)) {
       R1_TRY(Sample(job, *c));
     } else {
+      R1_TRY(NeedsWorld(job, "this stage of preferences"));
       R1_ASSIGN(const Model model, LoadModel(job.model, false, pool_));
       R1_TRY(RunPreferences(model, *tokenizer_, std::get<PreferencesConfig>(job.stage.settings), Seed(), job.folder,
                             pool_));
@@ -464,6 +502,7 @@ class Runner {
     const std::string path = JoinPath(job.folder, "eval.json");
     R1_TRY(MakeDirs(job.folder));
     if (Exists(path)) return CheckDone(path, job.hash);
+    R1_TRY(NeedsWorld(job, "an evaluation"));
     R1_ASSIGN(const Model model, LoadModel(job.model, false, pool_));
     R1_ASSIGN(const EvalResult result, EvaluateWorld(model, *tokenizer_, config, Seed(), pool_));
     R1_TRY(WriteFileAtomic(JoinPath(job.folder, "traces.jsonl"), TracesText(result)));
@@ -565,6 +604,8 @@ class Runner {
   ThreadPool pool_;
   CorpusOdds odds_;
   std::optional<Tokenizer> tokenizer_;
+  std::string text_folder_;  // of the model from outside whose format is used; "": none
+  std::optional<ModelText> text_;
   int64_t model_vocab_ = 0;
   Json manifest_;
   Json times_ = Json::object(), tokens_ = Json::object(), pipeline_ = Json::array();

@@ -33,13 +33,13 @@ void AppendRewardTerms(const RolloutBatch& batch, Metrics* metrics) {
 }
 
 void AppendTaskAccuracy(const RolloutBatch& batch, Metrics* metrics) {
-  std::array<double, kTaskKinds> right{}, count{};
+  std::array<double, kTaskKinds + 1> right{}, count{};
   for (const Rollout& r : batch.rollouts) {
     const size_t kind = static_cast<size_t>(batch.problems[r.prompt].kind);
     ++count[kind];
     right[kind] += r.facts.correct ? 1 : 0;
   }
-  for (const TaskKind kind : {TaskKind::kPick, TaskKind::kCode, TaskKind::kGeneral}) {
+  for (const TaskKind kind : {TaskKind::kPick, TaskKind::kCode, TaskKind::kGeneral, TaskKind::kData}) {
     const size_t k = static_cast<size_t>(kind);
     if (count[k] > 0)
       metrics->emplace_back(std::string("tasks/") + TaskName(kind) + "/accuracy", Share(right[k], count[k]));

@@ -7,6 +7,7 @@
 
 #include "infer/rollout.h"
 #include "reward/rewards.h"
+#include "text/chat_prompt.h"
 #include "train/run_files.h"
 #include "world/task.h"
 
@@ -18,6 +19,8 @@ struct Rollout {
   int64_t sample = 0;
   std::vector<int32_t> tokens;  // prompt and reply
   int64_t prompt_tokens = 0;
+  ThinkState think = ThinkState::kOutside;  // of its beginning: what the prompt ends in
+  bool tight = false;                       // as EncodedPrompt (data/model_text.h)
   Completion completion;
   std::string reply;  // text
   Reward reward;

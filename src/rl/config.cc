@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "reward/answer.h"
 #include "rl/algorithm.h"
 #include "world/task.h"
 
@@ -15,7 +16,10 @@ Status ValidateRlConfig(const RlConfig& c, const std::string& where) {
   R1_ASSIGN(const LossSettings loss, ResolveLoss(c, where));
   if (c.lora.on() && loss.beta > 0 && c.ref_sync_steps > 0 && c.ref_sync_steps < c.max_steps)
     return fail("with lora_r the reference policy is the base model, which does not move: set ref_sync_steps to 0");
-  if (const auto mix = ParseTaskMix(c.task); !mix.ok()) return fail(mix.error().message);
+  if (const auto mix = ParseTaskMix(c.task, true); !mix.ok()) return fail(mix.error().message);
+  if (!ReplyFormFromName(c.reply_form).has_value()) return fail("reply_form must be think, think_answer or ended");
+  if (c.think_open.empty() || c.think_close.empty() || c.think_open == c.think_close)
+    return fail("think_open and think_close must be two different tags");
   if (c.max_steps < 1 || c.max_steps > (int64_t{1} << 31)) return fail("max_steps must be at least 1");
   if (c.num_prompts < 1 || c.num_prompts > (1 << 20)) return fail("num_prompts must be in 1 .. 1048576");
   if (c.num_generations < 1 || c.num_generations > 4096) return fail("num_generations must be in 1 .. 4096");

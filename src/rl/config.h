@@ -66,6 +66,10 @@ struct RlConfig {
   LoraConfig lora;
   LossConfig loss;
   std::string task = "pick";
+  std::string system_prompt;
+  std::string reply_form = "think";
+  std::string think_open = "<think>";
+  std::string think_close = "</think>";
   int64_t max_steps = 150;
   int64_t num_prompts = 32;
   int64_t num_generations = 8;
@@ -112,7 +116,15 @@ struct RlConfig {
     loss.Fields(v);
     v("task", task,
       "what is trained on: pick (three of five numbers with a given sum), code (a small program), helpful and harmless "
-      "(open requests, judged by reward models), or a mix with shares: pick:0.75,code:0.25");
+      "(open requests, judged by reward models), data (the problems of --data), or a mix with shares: "
+      "pick:0.75,code:0.25");
+    v("system_prompt", system_prompt,
+      "system message before every problem of --data; the model's chat template must take one");
+    v("reply_form", reply_form,
+      "what the format reward asks of replies to --data: think (thinking in its tags, then content), think_answer (and "
+      "the content in <answer> tags), ended (only that they come to an end)");
+    v("think_open", think_open, "tag that opens thinking, in replies to --data");
+    v("think_close", think_close, "tag that closes it");
     v("max_steps", max_steps, "rollout steps");
     v("num_prompts", num_prompts, "prompts of a rollout");
     v("num_generations", num_generations, "completions of a prompt (the group)");
@@ -124,7 +136,9 @@ struct RlConfig {
       "steps after which the reference moves to the current policy (beta > 0); 0: never");
     v("ref_model_mixup_alpha", ref_model_mixup_alpha,
       "how far it moves: reference = alpha x policy + (1 - alpha) x reference; 1: it becomes the policy");
-    v("reward_accuracy", reward_accuracy, "weight of the accuracy reward (0 or 1)");
+    v("reward_accuracy", reward_accuracy,
+      "weight of the accuracy reward (0 or 1); for --data the final answer (<answer>, \\boxed or ####) must be the "
+      "solution's text or number: no grader of formulas");
     v("reward_format", reward_format, "weight of the format reward (0 or 1)");
     v("reward_language", reward_language, "weight of the language-consistency reward (0 .. 1)");
     v("reward_helpful", reward_helpful, "weight of the helpfulness model's reward (0 .. 1), helpful requests only");

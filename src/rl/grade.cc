@@ -4,8 +4,8 @@
 #include <cmath>
 #include <optional>
 
-#include "data/chat.h"
 #include "infer/score.h"
+#include "reward/answer.h"
 #include "world/words.h"
 
 namespace r1 {
@@ -39,10 +39,12 @@ void AddTerm(const char* name, double value, double weight, Reward* reward) {
 }  // namespace
 
 Result<Grader> Grader::Make(const RlConfig& config, int64_t overlong_buffer, const std::vector<TaskShare>& mix,
-                            const Tokenizer& tokenizer, const Model* helpful, const Model* harmless) {
-  Grader grader(config, overlong_buffer, tokenizer);
+                            const ModelText& text, const Model* helpful, const Model* harmless) {
+  Grader grader(config, overlong_buffer, text);
+  const Tokenizer& tokenizer = text.tokenizer();
   for (const TaskShare& entry : mix) {
     const size_t kind = static_cast<size_t>(entry.kind);
+    if (entry.kind == TaskKind::kData) continue;
     if (IsRuleKind(entry.kind)) {
       R1_ASSIGN(RewardSet set, RewardSet::Make(TaskName(entry.kind), WeightsOf(entry.kind, config)));
       grader.rule_of_kind_[kind] = static_cast<int>(grader.rules_.size());
@@ -67,24 +69,46 @@ Result<Grader> Grader::Make(const RlConfig& config, int64_t overlong_buffer, con
   return Result<Grader>(std::move(grader));
 }
 
+void Grader::GradeData(const TaskProblem& problem, Rollout* r) const {
+  const ThinkTags tags{config_.think_open, config_.think_close};
+  const AnswerReply parts = SplitAnswerReply(r->reply, tags);
+  const std::optional<std::string> answer = ExtractAnswer(parts.content);
+  r->facts = {};
+  r->facts.ended = !r->truncated();
+  r->facts.correct = answer.has_value() && SameAnswer(*answer, problem.solution);
+  r->facts.well_formed = HasForm(r->reply, r->facts.ended, *ReplyFormFromName(config_.reply_form), tags);
+  r->facts.vote_key = answer.value_or("");
+  r->think_tokens = static_cast<int64_t>(text_.tokenizer().EncodeContent(parts.thinking).size());
+  r->reward = {};
+  AddTerm("accuracy", r->facts.correct ? 1 : 0, config_.reward_accuracy, &r->reward);
+  AddTerm("format", r->facts.well_formed ? 1 : 0, config_.reward_format, &r->reward);
+}
+
 void Grader::GradeByRules(const TaskProblem& problem, Rollout* r) const {
+  if (problem.kind == TaskKind::kData) return GradeData(problem, r);
   r->facts = AnalyzeTaskReply(problem, r->reply);
-  r->think_tokens = ThinkTokens(*tokenizer_, r->completion.tokens);
+  r->think_tokens =
+      text_.is_world()
+          ? ThinkTokens(text_.tokenizer(), r->completion.tokens)
+          : static_cast<int64_t>(text_.tokenizer().EncodeContent(SplitAnswerReply(r->reply, {}).thinking).size());
   const int rule = rule_of_kind_[static_cast<size_t>(problem.kind)];
   r->reward = {};
   if (rule >= 0) r->reward = rules_[static_cast<size_t>(rule)].Score({problem.prompt, r->reply, problem.solution});
 }
 
-std::vector<int32_t> Grader::ModelText(TaskKind kind, const Rollout& r) const {
+std::vector<int32_t> Grader::TextToScore(TaskKind kind, const Rollout& r) const {
   if (kind == TaskKind::kHarmless) {
     std::vector<int32_t> text = r.tokens;
-    const int32_t end = tokenizer_->IdOf(kEndMarker);
-    if (text.back() != end) text.push_back(end);
+    const bool cut_off = text_.is_world() ? text.back() != text_.end() : r.truncated();
+    if (cut_off) text.push_back(text_.end());
     return text;
   }
-  const std::string summary = FinalSummary(r.reply);
+  const std::string summary = text_.is_world()
+                                  ? FinalSummary(r.reply)
+                                  : SplitAnswerReply(text_.ReplyText(r.completion.tokens, r.think), {}).content;
   if (summary.empty() || !r.facts.ended) return {};
-  const Result<std::vector<int32_t>> words = ChatReply(*tokenizer_, std::nullopt, summary, "summary");
+  const EncodedPrompt prompt{{}, r.think, r.tight};
+  const Result<std::vector<int32_t>> words = text_.Reply(prompt, std::nullopt, summary, "summary");
   if (!words.ok()) return {};
   std::vector<int32_t> text(r.tokens.begin(), r.tokens.begin() + static_cast<std::ptrdiff_t>(r.prompt_tokens));
   text.insert(text.end(), words->begin(), words->end());
@@ -100,7 +124,7 @@ void Grader::GradeByModel(TaskKind kind, std::span<const TaskProblem> problems, 
   std::vector<Rollout*> scored;
   for (Rollout& r : rollouts) {
     if (problems[r.prompt].kind != kind) continue;
-    std::vector<int32_t> text = ModelText(kind, r);
+    std::vector<int32_t> text = TextToScore(kind, r);
     if (text.empty()) {
       AddTerm(TaskName(kind), 0, weight, &r.reward);
     } else if (static_cast<int64_t>(text.size()) > model->config().max_position_embeddings) {

@@ -41,10 +41,10 @@ void MoveReference(const Model& policy, double alpha, ThreadPool& pool, Model* r
 
 class RlRun {
  public:
-  RlRun(Model& model, const Tokenizer& tokenizer, const RlConfig& config, const LossSettings& loss, uint64_t seed,
+  RlRun(Model& model, const ModelText& text, const RlConfig& config, const LossSettings& loss, uint64_t seed,
         const std::string& folder, ThreadPool& pool, const std::string& title, const RlHooks& hooks)
       : model_(model),
-        tokenizer_(tokenizer),
+        text_(text),
         config_(config),
         loss_(loss),
         seed_(seed),
@@ -65,7 +65,7 @@ class RlRun {
   bool Done() const { return state_.step >= config_.max_steps || BudgetSpent(); }
   bool BudgetSpent() const { return config_.max_sampled_tokens > 0 && state_.num_tokens >= config_.max_sampled_tokens; }
   Status Save() {
-    return SaveTraining(files_, state_, trainer_, tokenizer_, reference_.get(),
+    return SaveTraining(files_, state_, trainer_, text_, reference_.get(),
                         value_ != nullptr ? value_->Files() : std::vector<FlatFile>());
   }
   Error InterruptedError() const {
@@ -78,7 +78,7 @@ class RlRun {
   Metrics StepMetrics(const RolloutBatch& batch, const UpdateTotals& update, const Metrics& scored) const;
 
   Model& model_;
-  const Tokenizer& tokenizer_;
+  const ModelText& text_;
   const RlConfig& config_;
   const LossSettings& loss_;
   uint64_t seed_;
@@ -90,6 +90,7 @@ class RlRun {
   Trainer trainer_;
   std::vector<TaskShare> mix_;
   std::optional<Grader> grader_;
+  std::optional<ProblemFeed> problems_;
   std::unique_ptr<Model> reference_;
   std::unique_ptr<ValueLearner> value_;
   std::unique_ptr<RolloutEngine> engine_;
@@ -102,8 +103,15 @@ class RlRun {
 Status RlRun::Prepare(const std::string& config_hash) {
   R1_CHECK(config_.lora.on() == (model_.adapter() != nullptr), "rl: the adapter of the settings is not in the model");
   R1_TRY(MakeDirs(completions_));
-  R1_ASSIGN(mix_, ParseTaskMix(config_.task));
-  R1_ASSIGN(grader_, Grader::Make(config_, loss_.overlong_buffer, mix_, tokenizer_, hooks_.helpful, hooks_.harmless));
+  R1_ASSIGN(mix_, ParseTaskMix(config_.task, true));
+  const auto is_data = [](const TaskShare& share) { return share.kind == TaskKind::kData; };
+  if (std::any_of(mix_.begin(), mix_.end(), is_data)) {
+    const int64_t room = model_.config().max_position_embeddings - config_.max_completion_length;
+    R1_ASSIGN(problems_, ProblemFeed::Make(hooks_.problems, text_, config_.system_prompt, room, seed_, title_));
+  } else if (!hooks_.problems.empty()) {
+    return Error{ErrorCode::kRefused, title_ + ": data is given, but task has no share of it; set task = \"data\""};
+  }
+  R1_ASSIGN(grader_, Grader::Make(config_, loss_.overlong_buffer, mix_, text_, hooks_.helpful, hooks_.harmless));
   if (loss_.beta > 0 && model_.adapter() == nullptr) {
     reference_ = std::make_unique<Model>(model_.config(), false);
     MoveReference(model_, 1, pool_, reference_.get());
@@ -182,8 +190,11 @@ Status RlRun::Step(MetricsFile& metrics, Progress& progress) {
   const double began = Now();
   const int64_t step = state_.step + 1;
   double rollout_seconds = 0;
-  const RolloutSource source{*engine_, tokenizer_, config_, loss_, mix_, *grader_, seed_, model_.config().vocab_size,
-                             pool_};
+  const RolloutSource source{*engine_, text_,
+                             config_,  loss_,
+                             mix_,     *grader_,
+                             seed_,    model_.config().vocab_size,
+                             pool_,    problems_.has_value() ? &*problems_ : nullptr};
   Result<RolloutBatch> sampled = SampleBatch(source, state_.cursor, static_cast<uint32_t>(step), &rollout_seconds);
   if (!sampled.ok() && sampled.error().code == ErrorCode::kInterrupted) {
     // A rollout is a function of the state before it: nothing of it needs saving.
@@ -263,10 +274,10 @@ Status RlRun::Run(const std::string& config_hash) {
 
 }  // namespace
 
-Status RunRl(Model& model, const Tokenizer& tokenizer, const RlConfig& config, uint64_t seed, const std::string& folder,
+Status RunRl(Model& model, const ModelText& text, const RlConfig& config, uint64_t seed, const std::string& folder,
              const std::string& config_hash, ThreadPool& pool, const std::string& title, const RlHooks& hooks) {
   R1_ASSIGN(const LossSettings loss, ResolveLoss(config, title));
-  RlRun run(model, tokenizer, config, loss, seed, folder, pool, title, hooks);
+  RlRun run(model, text, config, loss, seed, folder, pool, title, hooks);
   return run.Run(config_hash);
 }
 

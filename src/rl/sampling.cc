@@ -4,27 +4,29 @@
 #include <chrono>
 
 #include "rl/advantage.h"
-#include "world/words.h"
 
 namespace r1 {
 
 namespace {
 
-// Prompts first .. problems.size() of a batch as requests; a prompt's key is its place in the batch.
-std::vector<RolloutRequest> Requests(const RolloutSource& source, const std::vector<TaskProblem>& problems,
-                                     size_t first, int64_t samples) {
-  std::vector<RolloutRequest> requests;
-  for (size_t i = first; i < problems.size(); ++i)
-    requests.push_back({source.tokenizer.Encode(problems[i].prompt), static_cast<uint32_t>(i), samples});
-  return requests;
+TaskProblem ProblemAt(const RolloutSource& source, uint64_t index) {
+  const TaskKind kind = TaskOfIndex(source.mix, index);
+  return kind == TaskKind::kData ? source.problems->At(index) : TrainTask(kind, source.seed, index);
+}
+
+Result<EncodedPrompt> PromptOf(const RolloutSource& source, const TaskProblem& problem) {
+  if (problem.kind == TaskKind::kData)
+    return source.text.Prompt(UserMessages(source.config.system_prompt, problem.prompt), "the problem's prompt");
+  if (source.text.is_world()) return EncodedPrompt{source.text.tokenizer().Encode(problem.prompt)};
+  return source.text.Prompt(UserMessages("", UserContent(problem.prompt)), "the problem's prompt");
 }
 
 RolloutOptions Options(const RolloutSource& source, uint32_t step, bool greedy) {
   RolloutOptions options;
   options.sampling.temperature = greedy ? 0.0 : source.config.temperature;
   options.max_new_tokens = source.config.max_completion_length;
-  options.stop = {source.tokenizer.IdOf(kEndMarker)};
-  options.token_limit = std::min<int64_t>(source.tokenizer.size(), source.model_vocab);
+  options.stop = source.text.stop();
+  options.token_limit = std::min<int64_t>(source.text.tokenizer().size(), source.model_vocab);
   options.seed = source.seed;
   options.step = step;
   options.slots_per_lane = source.config.slots;
@@ -34,8 +36,13 @@ RolloutOptions Options(const RolloutSource& source, uint32_t step, bool greedy) 
 // Replies to the problems from `first` on, appended to `out` and graded.
 Status Sample(const RolloutSource& source, uint32_t step, bool greedy, size_t first, RolloutBatch* batch,
               std::vector<Rollout>* out, double* seconds) {
-  const std::vector<RolloutRequest> requests =
-      Requests(source, batch->problems, first, greedy ? 1 : source.config.num_generations);
+  std::vector<EncodedPrompt> prompts;
+  std::vector<RolloutRequest> requests;  // a prompt's key is its place in the batch
+  for (size_t i = first; i < batch->problems.size(); ++i) {
+    R1_ASSIGN(EncodedPrompt prompt, PromptOf(source, batch->problems[i]));
+    requests.push_back({prompt.tokens, static_cast<uint32_t>(i), greedy ? 1 : source.config.num_generations});
+    prompts.push_back(std::move(prompt));
+  }
   const auto began = std::chrono::steady_clock::now();
   R1_ASSIGN(auto samples, source.engine.Run(requests, Options(source, step, greedy)));
   *seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
@@ -51,7 +58,11 @@ Status Sample(const RolloutSource& source, uint32_t step, bool greedy, size_t fi
       r.tokens = requests[at].prompt;
       r.prompt_tokens = static_cast<int64_t>(r.tokens.size());
       r.tokens.insert(r.tokens.end(), r.completion.tokens.begin(), r.completion.tokens.end());
-      r.reply = source.tokenizer.Decode(r.completion.tokens);
+      r.think = prompts[at].think;
+      r.tight = prompts[at].tight;
+      const bool data = batch->problems[r.prompt].kind == TaskKind::kData;
+      r.reply = data ? source.text.ReplyText(r.completion.tokens, r.think)
+                     : source.text.WorldReplyText(r.completion.tokens, r.think);
     }
   });
   const std::span<Rollout> added(out->data() + before, out->size() - before);
@@ -98,7 +109,7 @@ Result<RolloutBatch> SampleBatch(const RolloutSource& source, uint64_t cursor, u
     const size_t first = batch.problems.size(), missing = wanted - batch.kept.size();
     for (size_t i = 0; i < missing; ++i) {
       const uint64_t index = cursor + batch.problems.size();
-      batch.problems.push_back(TrainTask(TaskOfIndex(source.mix, index), source.seed, index));
+      batch.problems.push_back(ProblemAt(source, index));
     }
     R1_TRY(Sample(source, step, false, first, &batch, &batch.rollouts, seconds));
     ++batch.rounds;

@@ -234,7 +234,7 @@ RewardModelEval EvaluateRewardModel(Trainer& trainer, const std::vector<RewardEx
   return out;
 }
 
-Status RunRewardModel(Model& model, const Tokenizer& tokenizer, const std::vector<RewardExample>& examples,
+Status RunRewardModel(Model& model, const ModelText& text, const std::vector<RewardExample>& examples,
                       const RewardModelConfig& config, uint64_t seed, const std::string& folder,
                       const std::string& config_hash, ThreadPool& pool, const std::string& title) {
   R1_TRY(ValidateRewardModelConfig(config, title));
@@ -257,7 +257,7 @@ Status RunRewardModel(Model& model, const Tokenizer& tokenizer, const std::vecto
   PassOptions options;
   options.balance_alpha = static_cast<float>(config.balance_loss_weight);
   const StageLoop loop{"rm", title, seed, config_hash, {folder, config.save_steps, config.save_total_limit}, max_steps};
-  R1_TRY(RunStageLoop(loop, trainer, tokenizer, [&](const TrainState& state) {
+  R1_TRY(RunStageLoop(loop, trainer, text, [&](const TrainState& state) {
     const uint64_t end = std::min<uint64_t>(state.cursor + batch, stream.size());
     std::vector<const RewardExample*> chosen;
     for (uint64_t i = state.cursor; i < end; ++i) chosen.push_back(train[stream[i]]);

@@ -10,7 +10,6 @@
 
 #include "base/threads.h"
 #include "data/preference_data.h"
-#include "text/tokenizer.h"
 #include "train/config.h"
 #include "train/sft.h"
 #include "train/trainer.h"
@@ -59,7 +58,7 @@ RewardModelEval EvaluateRewardModel(Trainer& trainer, const std::vector<RewardEx
 
 // Trains model (with a scalar head, initialised by the caller) in folder; resumes from its newest checkpoint; after the
 // last step writes eval.json. On Ctrl-C it saves and returns kInterrupted. title names the progress line.
-Status RunRewardModel(Model& model, const Tokenizer& tokenizer, const std::vector<RewardExample>& examples,
+Status RunRewardModel(Model& model, const ModelText& text, const std::vector<RewardExample>& examples,
                       const RewardModelConfig& config, uint64_t seed, const std::string& folder,
                       const std::string& config_hash, ThreadPool& pool, const std::string& title);
 

@@ -110,15 +110,20 @@ Status MetricsFile::Write(int64_t step, const Metrics& metrics) {
 
 Status MetricsFile::Sync() { return writer_.Sync(); }
 
-Status SaveTraining(const StageFiles& files, const TrainState& state, Trainer& trainer, const Tokenizer& tokenizer,
+Status SaveTraining(const StageFiles& files, const TrainState& state, Trainer& trainer, const ModelText& text,
                     const Model* reference, const std::vector<FlatFile>& more) {
   const Model& model = trainer.model();
   int64_t values = model.params().total * (reference == nullptr ? 1 : 2) + 2 * model.trained().total;
   if (model.adapter() != nullptr) values += model.trained().total;
   for (const FlatFile& file : more) values += file.params->total * static_cast<int64_t>(file.vectors.size());
   const auto write = [&](const std::string& folder) -> Status {
-    R1_TRY(WriteModelFiles(folder, model, tokenizer.IdOf("<|begin|>"), tokenizer.IdOf("<|end|>")));
-    R1_TRY(WriteFileAtomic(JoinPath(folder, "tokenizer.json"), tokenizer.ToJson()));
+    R1_TRY(WriteModelFiles(folder, model, text.begin(), text.end()));
+    bool tokenizer = false;
+    for (const auto& [name, bytes] : text.files()) {
+      tokenizer = tokenizer || name == "tokenizer.json";
+      R1_TRY(WriteFileAtomic(JoinPath(folder, name), bytes));
+    }
+    if (!tokenizer) R1_TRY(WriteFileAtomic(JoinPath(folder, "tokenizer.json"), text.tokenizer().ToJson()));
     if (model.adapter() != nullptr) {
       R1_TRY(MakeDirs(JoinPath(folder, kAdapterFolder)));
       R1_TRY(WriteAdapterFiles(JoinPath(folder, kAdapterFolder), model));

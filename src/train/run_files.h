@@ -11,8 +11,8 @@
 
 #include "base/files.h"
 #include "base/result.h"
+#include "data/model_text.h"
 #include "store/checkpoint.h"
-#include "text/tokenizer.h"
 #include "train/trainer.h"
 
 namespace r1 {
@@ -63,10 +63,11 @@ struct FlatFile {
   std::vector<std::pair<std::string, float*>> vectors;  // prefix of the tensors' names, data
 };
 
-// Saves checkpoint-STEP: model files, tokenizer.json, optimizer.safetensors, trainer_state.json and, if given,
-// reference.safetensors and `more`. Of a model with an adapter the model files hold the merged weights, which any later
-// stage loads, and adapter/ holds the adapter alone, which resuming reads beside the base that the caller loaded.
-Status SaveTraining(const StageFiles& files, const TrainState& state, Trainer& trainer, const Tokenizer& tokenizer,
+// Saves checkpoint-STEP: model files, tokenizer.json, the other files of the text's folder (chat template, special
+// tokens), optimizer.safetensors, trainer_state.json and, if given, reference.safetensors and `more`. Of a model with
+// an adapter the model files hold the merged weights, which any later stage loads, and adapter/ holds the adapter
+// alone, which resuming reads beside the base that the caller loaded.
+Status SaveTraining(const StageFiles& files, const TrainState& state, Trainer& trainer, const ModelText& text,
                     const Model* reference, const std::vector<FlatFile>& more = {});
 // The newest whole checkpoint, loaded, `more` included; nullopt if there is none yet. Other settings than those it was
 // made with: kRefused. Clears up what a killed save left.

@@ -75,9 +75,9 @@ Status ValidateSftConfig(const SftConfig& c, const std::string& where) {
   return {};
 }
 
-Status RunSft(Model& model, const Tokenizer& tokenizer, const std::vector<TokenDocument>& documents,
-              const SftConfig& config, uint64_t seed, const std::string& folder, const std::string& config_hash,
-              ThreadPool& pool, const std::string& title, const Model* teacher) {
+Status RunSft(Model& model, const ModelText& text, const std::vector<TokenDocument>& documents, const SftConfig& config,
+              uint64_t seed, const std::string& folder, const std::string& config_hash, ThreadPool& pool,
+              const std::string& title, const Model* teacher) {
   R1_CHECK(config.lora.on() == (model.adapter() != nullptr), "sft: the adapter of the settings is not in the model");
   int64_t positions = model.config().max_position_embeddings;
   Distillation distillation;
@@ -98,7 +98,7 @@ Status RunSft(Model& model, const Tokenizer& tokenizer, const std::vector<TokenD
   options.balance_alpha = static_cast<float>(config.balance_loss_weight);
   const StageLoop loop{"sft",    title, seed, config_hash, {folder, config.save_steps, config.save_total_limit},
                        max_steps};
-  return RunStageLoop(loop, trainer, tokenizer, [&](const TrainState& state) {
+  return RunStageLoop(loop, trainer, text, [&](const TrainState& state) {
     const CorpusBatch batch = BatchAt(documents, stream, state.cursor, config.tokens_per_step);
     StageStep step = TokenStep(trainer, state, max_steps, batch, options, distillation);
     step.metrics.emplace_back("epoch", static_cast<double>(batch.next_cursor) / static_cast<double>(documents.size()));

@@ -8,8 +8,8 @@
 
 #include "base/threads.h"
 #include "data/corpus_stream.h"
+#include "data/model_text.h"
 #include "model/lora.h"
-#include "text/tokenizer.h"
 #include "train/config.h"
 #include "train/run_files.h"
 
@@ -56,8 +56,8 @@ Status ValidateSftConfig(const SftConfig& config, const std::string& where);
 // Trains model (loaded by the caller, who also adds the adapter of config.lora) in folder; resumes from its newest
 // checkpoint. Documents that the model has no room for are refused. On Ctrl-C it saves and returns kInterrupted. title
 // names the progress line.
-Status RunSft(Model& model, const Tokenizer& tokenizer, const std::vector<TokenDocument>& documents,
-              const SftConfig& config, uint64_t seed, const std::string& folder, const std::string& config_hash,
-              ThreadPool& pool, const std::string& title, const Model* teacher = nullptr);
+Status RunSft(Model& model, const ModelText& text, const std::vector<TokenDocument>& documents, const SftConfig& config,
+              uint64_t seed, const std::string& folder, const std::string& config_hash, ThreadPool& pool,
+              const std::string& title, const Model* teacher = nullptr);
 
 }  // namespace r1

@@ -17,7 +17,7 @@ double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::n
 constexpr int kMaxBadSteps = 3;  // non-finite steps in a row before training stops
 }  // namespace
 
-Status RunStageLoop(const StageLoop& loop, Trainer& trainer, const Tokenizer& tokenizer,
+Status RunStageLoop(const StageLoop& loop, Trainer& trainer, const ModelText& text,
                     const std::function<StageStep(const TrainState&)>& step) {
   R1_TRY(MakeDirs(loop.files.folder));
   TrainState state{loop.kind, 0, loop.seed, 0, 0, 0, loop.config_hash};
@@ -67,7 +67,7 @@ Status RunStageLoop(const StageLoop& loop, Trainer& trainer, const Tokenizer& to
     const bool last = state.step == loop.max_steps, stop = Interrupted();
     if (last || stop || (loop.files.save_steps > 0 && state.step % loop.files.save_steps == 0)) {
       R1_TRY(metrics.Sync());
-      R1_TRY(SaveTraining(loop.files, state, trainer, tokenizer, nullptr));
+      R1_TRY(SaveTraining(loop.files, state, trainer, text, nullptr));
     }
     if (stop && !last)
       return Error{ErrorCode::kInterrupted,
@@ -90,8 +90,9 @@ StageStep TokenStep(Trainer& trainer, const TrainState& state, int64_t max_steps
   std::vector<TrainSequence> sequences;
   int64_t targets = 0;
   for (const TokenDocument& d : batch.documents) {
-    sequences.push_back({d.tokens.data(), static_cast<int64_t>(d.tokens.size()), d.loss_from});
+    sequences.push_back({d.tokens.data(), static_cast<int64_t>(d.tokens.size()), d.loss_from, false, d.masked});
     targets += static_cast<int64_t>(d.tokens.size()) - d.loss_from;
+    for (const TokenSpan& m : d.masked) targets -= m.end - m.begin;
   }
   const size_t shards = static_cast<size_t>(trainer.shards());
   std::vector<double> text_loss(shards, 0.0), soft_loss(shards, 0.0);

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "data/corpus_stream.h"
-#include "text/tokenizer.h"
+#include "data/model_text.h"
 #include "train/run_files.h"
 #include "train/trainer.h"
 
@@ -31,7 +31,7 @@ struct StageStep {
 
 // Trains the trainer's model (initialised by the caller) in files.folder up to max_steps; resumes from its newest
 // checkpoint. On Ctrl-C it saves and returns kInterrupted.
-Status RunStageLoop(const StageLoop& loop, Trainer& trainer, const Tokenizer& tokenizer,
+Status RunStageLoop(const StageLoop& loop, Trainer& trainer, const ModelText& text,
                     const std::function<StageStep(const TrainState&)>& step);
 
 // A share alpha of the loss comes from a teacher's distributions instead of the text.

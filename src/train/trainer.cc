@@ -60,6 +60,13 @@ Trainer::Trainer(Model& model, const OptimizerConfig& config, ThreadPool& pool)
   for (int i = 0; i < pool.threads(); ++i) lanes_.push_back(std::make_unique<Lane>());
 }
 
+bool TrainSequence::Reads(int64_t offset) const {
+  if (offset < loss_from) return false;
+  const auto after =
+      std::upper_bound(masked.begin(), masked.end(), offset, [](int64_t at, const TokenSpan& m) { return at < m.end; });
+  return after == masked.end() || offset < after->begin;
+}
+
 void Trainer::RunShard(const Model& model, int shard, int lane_index, std::span<const TrainSequence> sequences,
                        const PassOptions& options, bool backward, const Head& head) {
   Lane& lane = *lanes_[static_cast<size_t>(lane_index)];
@@ -90,13 +97,13 @@ void Trainer::RunShard(const Model& model, int shard, int lane_index, std::span<
         lane.position.push_back(static_cast<int32_t>(i));
         const int32_t next = i + 1 < s.n ? s.tokens[i + 1] : -1;
         lane.next.push_back(next);
-        if (i + 1 >= s.loss_from) {
+        if (s.Reads(i + 1)) {
           lane.row.push_back(static_cast<int32_t>(row + i));
           lane.target.push_back(next);
           lane.sequence.push_back(static_cast<int32_t>(to));
           lane.offset.push_back(static_cast<int32_t>(i + 1));
         }
-        if (options.mtp_weight > 0 && i + 2 < s.n && i + 2 >= s.loss_from) {
+        if (options.mtp_weight > 0 && i + 2 < s.n && s.Reads(i + 2)) {
           lane.mtp_row.push_back(static_cast<int32_t>(row + i));
           lane.mtp_target.push_back(s.tokens[i + 2]);
         }
@@ -141,6 +148,7 @@ void Trainer::RunShards(const Model& model, std::span<const TrainSequence> seque
     R1_CHECK(s.loss_from >= 1, "a sequence's first token has no prediction");
     R1_CHECK(!s.read_end || c.num_labels > 0, "there is no token to predict at the end of a sequence");
     mtp_targets_ += static_cast<double>(std::max<int64_t>(0, s.n - std::max<int64_t>(s.loss_from, 2)));
+    for (const TokenSpan& m : s.masked) mtp_targets_ -= static_cast<double>(m.end - m.begin);
   }
   mtp_targets_ = std::max(mtp_targets_, 1.0);
   const float sequences_count = static_cast<float>(std::max<size_t>(sequences.size(), 1));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "autograd/ops.h"
+#include "data/token_span.h"
 #include "model/model.h"
 #include "train/config.h"
 
@@ -22,6 +23,8 @@ struct TrainSequence {
   int64_t n = 0;
   int64_t loss_from = 1;  // >= 1; n with read_end: only the whole text
   bool read_end = false;
+  std::span<const TokenSpan> masked = {};  // offsets from loss_from on that are not read, in order
+  bool Reads(int64_t offset) const;
 };
 
 // Some whole sequences of a shard as one batch. Head row r reads sequence `sequence_R[r]` at offset `offset_R[r]`;

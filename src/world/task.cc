@@ -19,6 +19,7 @@ namespace {
 
 constexpr uint64_t kHeldOutGeneral = 10000;
 constexpr std::array<const char*, kTaskKinds> kNames = {"pick", "code", "general", "helpful", "harmless"};
+constexpr const char* kDataName = "data";
 
 // Problems of the kinds of one seed come from apart counters of one stream; pick's begin at 0.
 Rng TrainRng(TaskKind kind, uint64_t seed, uint64_t index) {
@@ -60,7 +61,7 @@ std::string Joined(const std::vector<std::string_view>& words) {
 
 }  // namespace
 
-const char* TaskName(TaskKind kind) { return kNames[static_cast<size_t>(kind)]; }
+const char* TaskName(TaskKind kind) { return kind == TaskKind::kData ? kDataName : kNames[static_cast<size_t>(kind)]; }
 
 std::optional<TaskKind> TaskFromName(std::string_view name) {
   for (size_t i = 0; i < kNames.size(); ++i) {
@@ -81,6 +82,7 @@ TaskProblem TrainTask(TaskKind kind, uint64_t seed, uint64_t index) {
     case TaskKind::kHelpful:
       return OfRequest(DrawOpenRequest(rng));
     case TaskKind::kHarmless:
+    case TaskKind::kData:
       break;
   }
   return OfRequest(DrawHarmfulRequest(rng));
@@ -97,6 +99,7 @@ TaskProblem HeldOutTask(TaskKind kind, uint64_t index) {
     case TaskKind::kHelpful:
       return OfRequest(HeldOutOpenRequest(index));
     case TaskKind::kHarmless:
+    case TaskKind::kData:
       break;
   }
   return OfRequest(HeldOutHarmfulRequest(index));
@@ -113,6 +116,7 @@ uint64_t HeldOutTaskCount(TaskKind kind) {
     case TaskKind::kHelpful:
       return HeldOutOpenCount();
     case TaskKind::kHarmless:
+    case TaskKind::kData:
       break;
   }
   return HeldOutHarmfulCount();
@@ -193,7 +197,7 @@ std::string PromptOfContent(std::string_view content) {
   return UserPrompt(words.Take());
 }
 
-Result<std::vector<TaskShare>> ParseTaskMix(std::string_view text) {
+Result<std::vector<TaskShare>> ParseTaskMix(std::string_view text, bool with_data) {
   const auto bad = [&](const std::string& what) {
     return Error{ErrorCode::kUsage,
                  "task mix " + Quote(text) + ": " + what + "; write for example \"pick\" or \"pick:0.75,code:0.25\""};
@@ -207,8 +211,11 @@ Result<std::vector<TaskShare>> ParseTaskMix(std::string_view text) {
     while (part.starts_with(' ')) part.remove_prefix(1);
     while (part.ends_with(' ')) part.remove_suffix(1);
     const size_t colon = std::min(part.find(':'), part.size());
-    const std::optional<TaskKind> kind = TaskFromName(part.substr(0, colon));
-    if (!kind) return bad("no task " + Quote(part.substr(0, colon)) + ": pick, code, general, helpful, harmless");
+    const bool data = with_data && part.substr(0, colon) == kDataName;
+    const std::optional<TaskKind> kind = data ? TaskKind::kData : TaskFromName(part.substr(0, colon));
+    if (!kind)
+      return bad("no task " + Quote(part.substr(0, colon)) + ": pick, code, general, helpful, harmless" +
+                 (with_data ? ", data" : ""));
     const auto same = [&](const TaskShare& other) { return other.kind == *kind; };
     if (std::any_of(mix.begin(), mix.end(), same)) return bad(std::string(TaskName(*kind)) + " stands in it twice");
     double share = 1;

@@ -19,15 +19,16 @@
 
 namespace r1 {
 
-enum class TaskKind { kPick, kCode, kGeneral, kHelpful, kHarmless };
-inline constexpr int kTaskKinds = 5;
-const char* TaskName(TaskKind kind);  // "pick" "code" "general" "helpful" "harmless"
-std::optional<TaskKind> TaskFromName(std::string_view name);
+// kData: a problem of a file, which is no task of the world: nothing here makes or parses one.
+enum class TaskKind { kPick, kCode, kGeneral, kHelpful, kHarmless, kData };
+inline constexpr int kTaskKinds = 5;                          // of the world
+const char* TaskName(TaskKind kind);                          // "pick" "code" "general" "helpful" "harmless" "data"
+std::optional<TaskKind> TaskFromName(std::string_view name);  // of the world
 
 struct TaskProblem {
   TaskKind kind = TaskKind::kPick;
-  std::string prompt;    // with markers, ends with <|assistant|>
-  std::string solution;  // general: the exact answer; code: hidden test as "7 > 22"; else ""
+  std::string prompt;    // with markers, ends with <|assistant|>; data: the question alone
+  std::string solution;  // general, data: the exact answer; code: hidden test as "7 > 22"; else ""
   bool chinese = false;  // language of the prompt
   friend bool operator==(const TaskProblem&, const TaskProblem&) = default;
 };
@@ -64,8 +65,8 @@ struct TaskShare {
   double share = 0;
 };
 // "pick", "pick,code" (equal shares) or "pick:0.75,code:0.25": shares are positive and normalised to sum 1. Error
-// kUsage names what is wrong.
-Result<std::vector<TaskShare>> ParseTaskMix(std::string_view text);
+// kUsage names what is wrong. with_data: "data" is a kind too.
+Result<std::vector<TaskShare>> ParseTaskMix(std::string_view text, bool with_data = false);
 // The task of problem `index` of a mix: interleaved evenly, so that any n in a row hold the shares to within two
 // problems.
 TaskKind TaskOfIndex(const std::vector<TaskShare>& mix, uint64_t index);
