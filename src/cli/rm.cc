@@ -12,7 +12,8 @@ Command RmCommand() {
   command.summary = "train a reward model: helpful (pairs), safety (labels) or process (steps)";
   command.description =
       "Puts a scalar head on a model's body and trains it: Bradley-Terry on pairs {\"prompt\", \"chosen\", "
-      "\"rejected\"}, binary cross-entropy on {\"prompt\", \"completion\", \"label\"} or on the steps of {\"prompt\", "
+      "\"rejected\"} (or messages, or dialogues as hh-rlhf has them), binary cross-entropy on {\"prompt\", "
+      "\"completion\", \"label\"} or on the steps of {\"prompt\", "
       "\"completions\", \"labels\"}. A share of the prompts is held out; accuracy and calibration on it are in "
       "RUN/rm/eval.json.";
   command.examples = {{"r1 rm runs/dev3/sft --kind helpful --data pairs.jsonl --output-dir runs/rm",

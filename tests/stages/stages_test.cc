@@ -127,7 +127,7 @@ class StagesTest : public ::testing::Test {
         "24",
         "--system-prompt",
         "Think.",
-        "--log-completions-steps",
+        "--reply-form", "ended", "--log-completions-steps",
         "1",
         "--beta",
         "0.01",
@@ -135,6 +135,9 @@ class StagesTest : public ::testing::Test {
         "2"});
     const std::vector<json> metrics = Metrics(JoinPath(run, "rl"));
     ExpectFinite(metrics, static_cast<size_t>(steps));
+    double rewards = 0;  // random models get those of form: some replies end in time
+    for (const json& line : metrics) rewards += line["reward"].get<double>();
+    EXPECT_GT(rewards, 0);
     for (const json& line : metrics) {
       EXPECT_EQ(line["logp_mismatch/max"], 0.0);
       EXPECT_EQ(line["logp_mismatch/tokens"], 0.0);
