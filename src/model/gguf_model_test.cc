@@ -158,7 +158,7 @@ TEST_F(GgufModelFiles, ConfigsOfPublishedModels) {
   llama.head_dim = 128;
   llama.num_hidden_layers = 1;
   llama.rope_theta = 500000;
-  llama.max_position_embeddings = 131072;
+  llama.max_position_embeddings = 16384;
   llama.rope_scaling = {.rope_type = "llama3", .factor = 8, .original_max_position_embeddings = 8192};
   const std::vector<float> divisors = FrequencyDivisors(llama);
   ASSERT_EQ(divisors.size(), 64U);
@@ -176,7 +176,7 @@ TEST_F(GgufModelFiles, ConfigsOfPublishedModels) {
     FillModel(other, 3);
     GgufModel file = ToGguf(other, StoredType::kF32);
     file.keys.AddString("general.architecture", "llama");
-    file.keys.Add("llama.context_length", uint32_t{131072});
+    file.keys.Add("llama.context_length", uint32_t{16384});
     file.keys.Add("llama.embedding_length", uint32_t{256});
     file.keys.Add("llama.block_count", uint32_t{1});
     file.keys.Add("llama.feed_forward_length", uint32_t{352});

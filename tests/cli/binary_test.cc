@@ -431,7 +431,7 @@ TEST(Binary, Convert) {
   EXPECT_EQ(report["tensors"][0]["name"], "token_embd.weight");
   EXPECT_EQ(report["tensors"][0]["to"], "Q8_0");
   EXPECT_GT(report["tensors"][0]["error"]["cosine"].get<double>(), 0.999);
-  EXPECT_EQ(report["tensors"][1]["error"], nullptr);
+  EXPECT_FALSE(report["tensors"][1].contains("error"));  // a norm
   const Outcome table = R1({"convert", model, folder + "/q4.gguf", "--dtype=Q4_K"});
   EXPECT_NE(table.out.find("rows are not whole blocks"), std::string::npos) << table.out;
   EXPECT_NE(table.err.find("wrote"), std::string::npos) << table.err;
