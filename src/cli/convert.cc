@@ -20,6 +20,8 @@ using OrderedJson = nlohmann::ordered_json;
 struct ConvertConfig {
   std::string dtype = "keep";
   int64_t max_shard_size = 5'000'000'000;
+  std::string tokenizer;
+  std::string lora;
 
   template <class V>
   void Fields(V& v) {
@@ -27,6 +29,8 @@ struct ConvertConfig {
       "number type of the matrices: keep|f32|f16|bf16|q8_0|q4_0|q4_k|q6_k; the block types (q...) in GGUF only");
     v("max_shard_size", max_shard_size,
       "bytes of tensors in one safetensors file; a larger model is written in shards");
+    v("tokenizer", tokenizer, "vocabulary of a .bin source of llama2.c (its tokenizer .bin, or a tokenizer.json)");
+    v("lora", lora, "folder of an adapter (PEFT: adapter_config.json, adapter_model.safetensors) to merge first");
   }
 };
 
@@ -122,6 +126,8 @@ Result<int> Run(const ConvertConfig& config, const Invocation& invocation) {
   R1_ASSIGN(options.type, TypeOf(config.dtype));
   if (config.max_shard_size < 1) return Error{ErrorCode::kUsage, "--max-shard-size: must be positive"};
   options.max_shard_bytes = config.max_shard_size;
+  options.tokenizer = config.tokenizer;
+  options.adapter = config.lora;
   std::optional<Progress> progress;
   options.progress = [&](int64_t done, int64_t total, const std::string& tensor) {
     if (!progress) progress.emplace("convert", total);
@@ -156,11 +162,15 @@ Command ConvertCommand() {
       "In GGUF, vectors and router gates stay F32, and rows that are no whole blocks fall back to q8_0 or f16. Weights "
       "are streamed: memory is that of the largest tensor. DST must not be there; nothing is there until all is "
       "written.";
-  command.examples = {{"r1 convert runs/r1/R1 r1.gguf", "a trained model for other programs"},
-                      {"r1 convert Qwen2.5-0.5B qwen-q4.gguf --dtype q4_k", "quantised, with the error of each tensor"},
-                      {"r1 convert model.gguf folder --dtype bf16", "GGUF to a Hugging Face folder"}};
-  command.positionals = {{"SRC", "a Hugging Face model folder, a checkpoint or run, or a .gguf file"},
-                         {"DST", "what to write: NAME.gguf, or a folder"}};
+  command.examples = {
+      {"r1 convert runs/r1/R1 r1.gguf", "a trained model for other programs"},
+      {"r1 convert Qwen2.5-0.5B qwen-q4.gguf --dtype q4_k", "quantised, with the error of each tensor"},
+      {"r1 convert model.gguf folder --dtype bf16", "GGUF to a Hugging Face folder"},
+      {"r1 convert Qwen2.5-0.5B tuned --lora runs/sft/sft/checkpoint-300/adapter", "an adapter merged into its model"},
+      {"r1 convert stories260K.bin stories.gguf --tokenizer tok512.bin", "a model of llama2.c"}};
+  command.positionals = {
+      {"SRC", "a Hugging Face model folder, a checkpoint or run, a .gguf file, or a .bin of llama2.c"},
+      {"DST", "what to write: NAME.gguf, or a folder"}};
   command.reports = true;
   Bind(command, Run);
   return command;

@@ -15,9 +15,11 @@
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/quote.h"
+#include "cli/token_input.h"
 #include "infer/gguf_text.h"
 #include "model/gguf_config.h"
 #include "model/gguf_params.h"
+#include "model/lora_merge.h"
 #include "model/param_source.h"
 #include "store/gguf.h"
 #include "store/safetensors_index.h"
@@ -114,15 +116,47 @@ class Converter {
       R1_ASSIGN(source_, ResolveModelFolder(source_));
     }
     R1_ASSIGN(model_, OpenModelSource(source_));
+    if (!o_.adapter.empty()) {
+      R1_ASSIGN(model_.params, MergeAdapter(std::move(model_.params), o_.adapter));
+    }
     if (IsGguf(source_)) {
       R1_ASSIGN(GgufFile file, GgufFile::Open(source_));
       gguf_ = std::make_unique<GgufFile>(std::move(file));
     }
+    R1_TRY(OpenText());
     list_ = ListGgufTensors(model_.config);
     report_.source = source_;
     report_.target = o_.target;
     if (o_.type && gguf_ != nullptr && IsBlock(model_.params->entries()[0].type))
       report_.notes.push_back("the source is quantised already: errors are against its values, not the original ones");
+    return {};
+  }
+
+  // What the source says of its texts. A file of llama2.c says nothing.
+  Status OpenText() {
+    const bool bare = gguf_ == nullptr && !IsDir(source_);
+    if (!bare && !o_.tokenizer.empty())
+      return Error{ErrorCode::kUsage, fmt::format("--tokenizer: {} has a tokenizer of its own", source_)};
+    if (gguf_ != nullptr) {
+      R1_ASSIGN(text_, ReadGgufText(*gguf_));
+    } else if (!bare) {
+      R1_ASSIGN(text_, ReadFolderText(source_));
+    } else if (o_.tokenizer.empty()) {
+      report_.notes.push_back("the model has no tokenizer now; --tokenizer names one");
+    } else {
+      R1_ASSIGN(Tokenizer tokenizer, OpenTokenizer(o_.tokenizer));
+      if (tokenizer.size() > model_.config.vocab_size) {
+        return Error{ErrorCode::kBadInput, fmt::format("{}: the tokenizer has {} tokens, the model only {}",
+                                                       o_.tokenizer, tokenizer.size(), model_.config.vocab_size)};
+      }
+      text_.bos = tokenizer.parts().before.empty() ? -1 : tokenizer.parts().before.front();
+      text_.eos = tokenizer.IdOf("</s>");
+      text_.unknown = tokenizer.parts().unknown;
+      if (text_.eos >= 0) text_.stop = {text_.eos};
+      text_.add_bos = text_.bos >= 0;
+      text_.tokenizer_json = tokenizer.ToJson();
+      text_.tokenizer = std::move(tokenizer);
+    }
     return {};
   }
 
@@ -138,8 +172,10 @@ class Converter {
     return first;
   }
 
-  // The stored bytes of a tensor that a GGUF source has in the same form; null otherwise.
+  // The stored bytes of a tensor that a GGUF source has in the same form; null otherwise, and where an adapter may have
+  // changed it.
   const StoredTensor* SameTensor(const GgufTensor& tensor) const {
+    if (!o_.adapter.empty()) return nullptr;
     const StoredTensor* found = gguf_ == nullptr ? nullptr : gguf_->Find(tensor.name);
     return found != nullptr && found->shape == tensor.shape ? found : nullptr;
   }
@@ -343,8 +379,7 @@ class Converter {
       }
       return {};
     }
-    R1_ASSIGN(const StoredText text, ReadFolderText(source_));
-    R1_TRY(AddTextKeys(text, model_.config.vocab_size, keys, &report_.notes));
+    R1_TRY(AddTextKeys(text_, model_.config.vocab_size, keys, &report_.notes));
     R1_ASSIGN(const std::vector<std::string> types, StoredTypes());
     const std::vector<std::string_view> lines(types.begin(), types.end());
     if (!lines.empty()) keys->AddStrings(kStoredTypes, lines);
@@ -393,10 +428,8 @@ class Converter {
     R1_TRY(WriteShardedSafetensors(folder, TensorsToStore(), {{"format", "pt"}}, o_.max_shard_bytes,
                                    [this](size_t index) { return FolderBytes(index); }));
     R1_TRY(model_.params->CheckIntact());
-    StoredText text;
-    if (gguf_ != nullptr) {
-      R1_ASSIGN(text, ReadGgufText(*gguf_));
-      R1_TRY(WriteFolderText(text, folder, model_.config.max_position_embeddings));
+    if (!IsDir(source_)) {
+      R1_TRY(WriteFolderText(text_, folder, model_.config.max_position_embeddings));
     } else {
       for (const char* name : kSideFiles) {
         const std::string path = JoinPath(source_, name);
@@ -405,13 +438,13 @@ class Converter {
         R1_TRY(WriteFileAtomic(JoinPath(folder, name), bytes));
       }
     }
-    return WriteConfig(text, folder);
+    return WriteConfig(folder);
   }
 
   // config.json of the source, or one made of the config, with the type that is written now.
-  Status WriteConfig(const StoredText& text, const std::string& folder) const {
+  Status WriteConfig(const std::string& folder) const {
     std::string original = ModelConfigToJson(model_.config);
-    if (gguf_ == nullptr) {
+    if (IsDir(source_)) {
       R1_ASSIGN(original, ReadFile(JoinPath(source_, "config.json"), kMaxSideBytes));
     }
     nlohmann::ordered_json config = nlohmann::ordered_json::parse(original, nullptr, false);
@@ -420,9 +453,10 @@ class Converter {
     const char* name = type == StoredType::kF16 ? "float16" : type == StoredType::kBF16 ? "bfloat16" : "float32";
     config[config.contains("dtype") && !config.contains("torch_dtype") ? "dtype" : "torch_dtype"] = name;
     config.erase("quantization_config");
-    if (text.bos >= 0) config["bos_token_id"] = text.bos;
-    if (text.eos >= 0) config["eos_token_id"] = text.eos;
-    if (text.pad >= 0) config["pad_token_id"] = text.pad;
+    if (IsDir(source_)) return WriteFileAtomic(JoinPath(folder, "config.json"), ToPrettyText(config));
+    if (text_.bos >= 0) config["bos_token_id"] = text_.bos;
+    if (text_.eos >= 0) config["eos_token_id"] = text_.eos;
+    if (text_.pad >= 0) config["pad_token_id"] = text_.pad;
     return WriteFileAtomic(JoinPath(folder, "config.json"), ToPrettyText(config));
   }
 
@@ -431,6 +465,7 @@ class Converter {
   std::string source_;
   ModelSource model_;
   std::unique_ptr<GgufFile> gguf_;  // the source, if it is one
+  StoredText text_;
   std::vector<GgufTensor> list_;
   ConvertReport report_;
   std::vector<float> values_, converted_;

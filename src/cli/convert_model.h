@@ -1,4 +1,5 @@
-// Converts a stored model: Hugging Face folder or GGUF file to either, with or without another number type.
+// Converts a stored model: Hugging Face folder or GGUF file to either, with or without another number type; a .bin file
+// of llama2.c too, and with an adapter merged into the weights.
 // Number types of what is written ("keep" if none is asked for):
 //   keep    F32, F16 and BF16 stay. F64 becomes F32; F8_E4M3, with its scales, BF16. Block types stay between GGUF
 //   files
@@ -29,10 +30,12 @@
 namespace r1::cli {
 
 struct ConvertOptions {
-  std::string source;              // a model folder, a run or stage with checkpoints, or a .gguf file
+  std::string source;              // a model folder, a run or stage with checkpoints, a .gguf file, a .bin of llama2.c
   std::string target;              // ends in .gguf: a file; else a folder. Must not be there.
   std::optional<StoredType> type;  // nothing: keep
   int64_t max_shard_bytes = 5'000'000'000;
+  std::string tokenizer;  // of a .bin source, which holds none: a vocabulary of llama2.c or a tokenizer.json; "": none
+  std::string adapter;    // a folder of PEFT, merged into the weights (model/lora_merge.h); "": none
   std::function<void(int64_t done, int64_t total, const std::string& tensor)> progress;  // may be empty
 };
 

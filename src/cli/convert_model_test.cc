@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "base/rng.h"
 #include "base/test_dir.h"
 #include "model/gguf_params.h"
 #include "model/io.h"
@@ -320,6 +321,49 @@ TEST_F(Convert, Refusals) {
   ASSERT_TRUE(WriteGguf(again_, keys, tensors).ok());
   EXPECT_NE(Fails(again_, back_).message.find("r1.stored_types"), std::string::npos);
   EXPECT_FALSE(Exists(back_));
+}
+
+// What is written is W + scale · B·A, from a folder and from a GGUF file, whose bytes must not be copied then.
+TEST_F(Convert, AnAdapterIsMerged) {
+  ModelConfig config = ModelPreset("tiny-qwen2").value();
+  config.vocab_size = 64;
+  Model model(config, true);
+  FillModel(model, 5, false);
+  WriteTyped(folder_, model, [](const std::string&) { return StoredType::kF32; });
+  Ok(folder_, file_);
+  ASSERT_TRUE(
+      model.AddAdapter({.lora_r = 2, .lora_alpha = 6, .lora_target_modules = "q_proj,down_proj"}, 3, "base", "t").ok());
+  Rng rng(1, Stream::kTest, 4);
+  for (int64_t i = 0; i < model.trained().total; ++i) model.trained_data()[i] = static_cast<float>(rng.Normal());
+  ASSERT_TRUE(MakeDirs(dir_ / "adapter").ok());
+  ASSERT_TRUE(WriteAdapterFiles(dir_ / "adapter", model).ok());
+  for (const std::string& source : {folder_, file_}) {
+    ASSERT_TRUE(RemoveTree(back_).ok());
+    ConvertOptions options;
+    options.source = source;
+    options.target = back_;
+    options.adapter = dir_ / "adapter";
+    const Result<ConvertReport> report = ConvertModel(options);
+    ASSERT_TRUE(report.ok()) << report.error().message;
+    std::vector<float> flat(static_cast<size_t>(model.params().total));
+    ASSERT_TRUE(ReadParams(*OpenModelSource(back_)->params, model.params(), flat.data()).ok());
+    int changed = 0;
+    for (size_t i = 0; i < model.params().specs.size(); ++i) {
+      const ParamSpec& spec = model.params().specs[i];
+      std::vector<float> want(static_cast<size_t>(spec.count()));
+      model.MergedParam(i, want.data());
+      changed += std::memcmp(want.data(), model.data() + spec.offset, want.size() * sizeof(float)) != 0 ? 1 : 0;
+      EXPECT_EQ(std::memcmp(want.data(), flat.data() + spec.offset, want.size() * sizeof(float)), 0) << spec.name;
+    }
+    EXPECT_EQ(changed, 2 * config.num_hidden_layers);
+  }
+  ASSERT_TRUE(RemoveTree(dir_ / "adapter").ok());
+  ConvertOptions options;
+  options.source = folder_;
+  options.target = again_;
+  options.adapter = dir_ / "adapter";
+  EXPECT_FALSE(ConvertModel(options).ok());
+  EXPECT_FALSE(Exists(again_));
 }
 
 TEST_F(Convert, DigitLlama) {

@@ -190,6 +190,26 @@ TEST_F(StoriesFromOutside, TwoHundredStepsOfText) {
   EXPECT_EQ(text.substr(0, 6), " Lily.");
 }
 
+// Of the same model as a GGUF file and as a folder, tokenizer included.
+TEST_F(StoriesFromOutside, ConvertedItTellsTheSameStory) {
+  const TempDir dir;
+  for (const char* name : {"stories.gguf", "stories"}) {
+    SCOPED_TRACE(name);
+    const std::string target = dir / name;
+    const Outcome converted = R1({"convert", model_, target, "--tokenizer", vocabulary_});
+    ASSERT_EQ(converted.code, 0) << converted.err;
+    EXPECT_NE(converted.out.find("Every value is kept."), std::string::npos) << converted.out;
+    const Outcome told = R1({"generate", target, "", "--tokenizer",
+                             name == std::string("stories") ? JoinPath(target, "tokenizer.json") : target, "--dtype",
+                             "f32", "--temperature", "0", "--max-completion-length", "200"});
+    EXPECT_EQ(told.out, greedy_["text_200_steps"].get<std::string>() + "\n") << told.err;
+  }
+  const Outcome bare = R1({"convert", model_, dir / "bare.gguf"});
+  EXPECT_EQ(bare.code, 0) << bare.err;
+  EXPECT_NE(bare.out.find("--tokenizer names one"), std::string::npos) << bare.out;
+  EXPECT_EQ(R1({"convert", dir / "stories.gguf", dir / "x.gguf", "--tokenizer", vocabulary_}).code, 64);
+}
+
 TEST_F(StoriesFromOutside, RecordedLogits) {
   std::string tokens;
   for (size_t i = 0; i < 24; ++i) tokens += greedy_["tokens"][i].dump() + ",";
