@@ -94,7 +94,20 @@ Panel AccuracyPanel(bool held_out, const char* title) {
                                : CurveMetric{"rewards/accuracy/mean", "training batch"}}};
 }
 
+// Without a reference policy (beta 0) the runs log a divergence of 0, which is no measurement.
+bool MeasuresKl(const RunGroup& group, const Comparison& comparison) {
+  for (const std::string& stage : comparison.stages) {
+    for (const RunData* run : group) {
+      const StageLog* log = run->FindLog(stage);
+      const std::vector<double>* kl = log == nullptr ? nullptr : log->Find("kl");
+      if (kl != nullptr && std::any_of(kl->begin(), kl->end(), [](double value) { return value != 0; })) return true;
+    }
+  }
+  return false;
+}
+
 std::string ComparisonHtml(const RunGroup& group, const Comparison& comparison) {
+  const bool kl = MeasuresKl(group, comparison);
   const Estimate base = BaseResultOf(group, comparison.stages.front(), "pass@1");
   std::vector<std::pair<double, std::string>> order;  // best first
   for (const std::string& stage : comparison.stages) {
@@ -104,7 +117,7 @@ std::string ComparisonHtml(const RunGroup& group, const Comparison& comparison) 
   std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::string rows = "<tr class=\"led\"><th>" + EscapeHtml(StageTitle(comparison.base)) +
                      "<small>all start from it</small></th><td>" + ShareHtml(base) +
-                     "</td><td></td><td></td><td></td><td></td><td></td></tr>";
+                     "</td><td></td><td></td><td></td>" + (kl ? "<td></td>" : "") + "<td></td></tr>";
   for (const auto& [key, name] : order) {
     const PipelineStage* stage = group[0]->FindStage(name);
     const Estimate right = ResultOf(group, name, "pass@1");
@@ -115,8 +128,8 @@ std::string ComparisonHtml(const RunGroup& group, const Comparison& comparison) 
             "</td><td>" + AmountHtml(ResultOf(group, name, "mean_tokens")) + "</td><td>" +
             CompactText(MeanStage(group, name, &PipelineStage::sampled_tokens)) + "</td><td>" +
             SpelledDuration(MeanStage(group, name, &PipelineStage::seconds)) + "</td><td>" +
-            AmountHtml(TailOf(group, name, "kl"), 3) + "</td><td>" + AmountHtml(TailOf(group, name, "entropy"), 3) +
-            "</td></tr>";
+            (kl ? AmountHtml(TailOf(group, name, "kl"), 3) + "</td><td>" : "") +
+            AmountHtml(TailOf(group, name, "entropy"), 3) + "</td></tr>";
   }
   std::deque<StageLog> logs;
   std::vector<Series> series;
@@ -128,7 +141,8 @@ std::string ComparisonHtml(const RunGroup& group, const Comparison& comparison) 
   }
   const Panel accuracy = AccuracyPanel(!series.empty() && AllHave(series, "eval/pass@1"), "Accuracy of all algorithms");
   std::string figures = FigureHtml(series, accuracy, "RL step", FigureSize::kHero);
-  for (const char* title : {"Reply length", "Reflection", "Entropy", "KL divergence"}) {
+  for (const std::string_view title : {"Reply length", "Reflection", "Entropy", "KL divergence"}) {
+    if (title == "KL divergence" && !kl) continue;
     Panel panel = RlPanel(title);
     panel.metrics.resize(1);
     figures += FigureHtml(series, panel, "RL step", FigureSize::kSmall);
@@ -140,13 +154,11 @@ std::string ComparisonHtml(const RunGroup& group, const Comparison& comparison) 
           : " One seed: another seed can differ by more than the standard errors, which cover the choice of "
             "problems and samples only.";
   return "<div class=\"scroll\"><table class=\"results\"><thead><tr><th>algorithm</th><th>pass@1</th><th>tokens per "
-         "reply</th><th>sampled tokens</th><th>time</th><th>KL at the end</th><th>entropy at the end</th></tr></thead>"
-         "<tbody>" +
-         rows +
-         "</tbody></table></div><p class=\"dim\">Best first. KL and entropy: nats per token, mean over the last tenth "
-         "of "
-         "the steps, as the runs logged them." +
-         seeds + "</p>" + (figures.empty() ? "" : AxisSwitch() + "<div class=\"charts\">" + figures + "</div>");
+         "reply</th><th>sampled tokens</th><th>time</th>" +
+         std::string(kl ? "<th>KL at the end</th>" : "") + "<th>entropy at the end</th></tr></thead><tbody>" + rows +
+         "</tbody></table></div><p class=\"dim\">Best first. " + std::string(kl ? "KL and entropy" : "Entropy") +
+         ": nats per token, mean over the last tenth of the steps, as the runs logged them." + seeds + "</p>" +
+         (figures.empty() ? "" : AxisSwitch() + "<div class=\"charts\">" + figures + "</div>");
 }
 
 std::string GroupAlgorithms(const RunGroup& group) {

@@ -362,6 +362,30 @@ TEST(ReportCompare, AlgorithmsOverSeeds) {
   EXPECT_FALSE(Has(SectionText(*page, "curves"), "reinforcement learning"));
 }
 
+// Runs without a reference policy log a divergence of 0: not measured, so not shown.
+TEST(ReportCompare, NoDivergenceWithoutAReference) {
+  TempDir dir;
+  WriteFakeComparison(dir / "c0", 0, 30);
+  EXPECT_TRUE(Has(SectionText(*RenderReport({dir / "c0"}), "algorithms"), "KL at the end"));
+  const std::vector<std::string> stages = *ListDir(dir / "c0");
+  for (const std::string& stage : stages) {
+    const std::string path = JoinPath(dir / "c0", stage + "/metrics.jsonl"), key = "\"kl\":";
+    if (!Exists(path)) continue;
+    std::string text = *ReadFile(path, 1 << 24);
+    for (size_t at = 0; (at = text.find(key, at)) != std::string::npos; at += key.size()) {
+      const size_t begin = at + key.size();
+      text.replace(begin, text.find(',', begin) - begin, "0.0");
+    }
+    ASSERT_TRUE(WriteFileAtomic(path, text).ok());
+  }
+  const Result<std::string> page = RenderReport({dir / "c0"});
+  ASSERT_TRUE(page.ok()) << page.error().message;
+  EXPECT_EQ(FindUnbalanced(*page), "");
+  const std::string section = SectionText(*page, "algorithms");
+  EXPECT_TRUE(Has(section, "entropy at the end"));
+  EXPECT_FALSE(Has(section, "KL"));
+}
+
 TEST(ReportCompare, MeanCurvesAndTheRuleOfLiftingOff) {
   TempDir dir;
   WriteFakeBaseGrid(dir / "grid", 0, 30);
