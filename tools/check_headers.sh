@@ -18,11 +18,12 @@ if grep -nE "^ *# *include *[<\"](($heavy)>|($third))" $light; then
 fi
 
 export CXX="${CXX:-g++}"
-# R1_ISA_NAME: the headers of kernels/cpu are compiled once per ISA, here for the portable one.
+# R1_ISA_NAME: the headers of kernels/cpu are compiled once per ISA, here for the portable one. R1_SOURCE_DIR: a text that
+# tests are given; any will do.
 # shellcheck disable=SC2016  # $1 is for the inner shell
 check='echo "#include \"$1\"
 #include \"$1\"" | "$CXX" -std=c++20 -fsyntax-only -Wall -Wextra -Wpedantic -Werror -ffp-contract=off -DR1_ISA_NAME=portable \
-  -DR1_ISA_portable=1 -Isrc -Iinclude -I. -x c++ - || { echo "headers: $1 does not compile alone"; exit 1; }'
+  -DR1_ISA_portable=1 -DR1_SOURCE_DIR=__FILE__ -Isrc -Iinclude -I. -x c++ - || { echo "headers: $1 does not compile alone"; exit 1; }'
 printf '%s\n' "$headers" | xargs -P "$jobs" -n 1 sh -c "$check" sh || bad=1
 count=$(printf '%s\n' "$headers" | grep -c .)
 [ "$bad" -eq 0 ] && [ "$count" -gt 0 ] || exit 1
