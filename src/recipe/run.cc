@@ -1,11 +1,7 @@
 #include "recipe/run.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -26,6 +22,7 @@
 #include "model/io.h"
 #include "model/param_source.h"
 #include "model/params.h"
+#include "recipe/folder_lock.h"
 #include "recipe/report.h"
 #include "recipe/stage_memory.h"
 #include "rl/loop.h"
@@ -41,31 +38,6 @@ constexpr size_t kShownTraces = 3;
 constexpr int64_t kVocabMultiple = 32;
 
 using Json = nlohmann::ordered_json;
-
-// One process at a time works in a run folder; the lock goes with the process.
-class FolderLock {
- public:
-  static Result<FolderLock> Take(const std::string& folder) {
-    const std::string path = JoinPath(folder, ".lock");
-    const int fd = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
-    if (fd < 0) return FileError("open", path, errno);
-    if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-      ::close(fd);
-      return Error{ErrorCode::kTryAgain,
-                   folder + " is in use by another r1 process; wait for it or choose another --output-dir"};
-    }
-    return Result<FolderLock>(FolderLock(fd));
-  }
-  FolderLock(FolderLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  FolderLock& operator=(FolderLock&&) = delete;
-  ~FolderLock() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-
- private:
-  explicit FolderLock(int fd) : fd_(fd) {}
-  int fd_;
-};
 
 // Calls visit with each value of a metric over a stage's steps.
 template <class F>
