@@ -25,7 +25,8 @@ bool Args::Bind(RenderState& state, std::string_view function, std::initializer_
   }
   for (size_t i = 0; i < positional.size(); ++i) bound_[i] = &positional[i];
   for (const auto& [name, value] : keywords) {
-    const auto found = std::find_if(names_.begin(), names_.end(), [&](const char* known) { return name == known; });
+    const auto found =
+        std::find_if(names_.begin(), names_.end(), [&name = name](const char* known) { return name == known; });
     if (found == names_.end()) {
       state.Fail(who + " has no argument " + Quote(name, 40));
       return false;
