@@ -152,22 +152,20 @@ Command ConvertCommand() {
   command.summary = "write a model in another format or number type: Hugging Face folder, GGUF, quantised";
   command.description =
       "Reads a Hugging Face folder (or the newest checkpoint of a run or stage) or a GGUF file of llama, qwen2, qwen3 "
-      "or "
-      "DeepSeek V2, V3, R1, and writes a GGUF file if DST ends in .gguf, otherwise a Hugging Face folder. Tokenizer "
-      "and "
-      "chat template go along. Without --dtype no value changes: unquantised weights are byte for byte the same after "
-      "a "
-      "round trip. With one, the table lists for every tensor what it cost: the largest error, root mean square, the "
+      "or DeepSeek V2, V3, R1, and writes a GGUF file if DST ends in .gguf, otherwise a Hugging Face folder. "
+      "Tokenizer and chat template go along. Without --dtype no value changes: unquantised weights are byte for byte "
+      "the same after a round trip. With one, the table lists for every tensor what it cost: the largest error, root "
+      "mean square, the "
       "same relative to the tensor's own, and the cosine between the two.\n\n"
       "In GGUF, vectors and router gates stay F32, and rows that are no whole blocks fall back to q8_0 or f16. Weights "
       "are streamed: memory is that of the largest tensor. DST must not be there; nothing is there until all is "
       "written.";
-  command.examples = {
-      {"r1 convert runs/r1/R1 r1.gguf", "a trained model for other programs"},
-      {"r1 convert Qwen2.5-0.5B qwen-q4.gguf --dtype q4_k", "quantised, with the error of each tensor"},
-      {"r1 convert model.gguf folder --dtype bf16", "GGUF to a Hugging Face folder"},
-      {"r1 convert Qwen2.5-0.5B tuned --lora runs/sft/sft/checkpoint-300/adapter", "an adapter merged into its model"},
-      {"r1 convert stories260K.bin stories.gguf --tokenizer tok512.bin", "a model of llama2.c"}};
+  command.examples = {{"r1 convert runs/r1/R1 r1.gguf", "a trained model for other programs"},
+                      {"r1 convert Qwen2.5-0.5B qwen-q4.gguf --dtype q4_k", "quantised, with the error of each tensor"},
+                      {"r1 convert model.gguf folder --dtype bf16", "GGUF to a Hugging Face folder"},
+                      {"r1 convert Qwen2.5-0.5B tuned --lora runs/tuned/sft/checkpoint-300/adapter",
+                       "an adapter merged into its model"},
+                      {"r1 convert stories260K.bin stories.gguf --tokenizer tok512.bin", "a model of llama2.c"}};
   command.positionals = {
       {"SRC", "a Hugging Face model folder, a checkpoint or run, a .gguf file, or a .bin of llama2.c"},
       {"DST", "what to write: NAME.gguf, or a folder"}};

@@ -118,6 +118,7 @@ class Converter {
     R1_ASSIGN(model_, OpenModelSource(source_));
     if (!o_.adapter.empty()) {
       R1_ASSIGN(model_.params, MergeAdapter(std::move(model_.params), o_.adapter));
+      report_.notes.push_back(fmt::format("{} is merged into the weights; errors are against the sum", o_.adapter));
     }
     if (IsGguf(source_)) {
       R1_ASSIGN(GgufFile file, GgufFile::Open(source_));

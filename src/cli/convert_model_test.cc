@@ -345,6 +345,7 @@ TEST_F(Convert, AnAdapterIsMerged) {
     options.adapter = dir_ / "adapter";
     const Result<ConvertReport> report = ConvertModel(options);
     ASSERT_TRUE(report.ok()) << report.error().message;
+    EXPECT_NE(nlohmann::json(report->notes).dump().find("is merged into the weights"), std::string::npos);
     std::vector<float> flat(static_cast<size_t>(model.params().total));
     ASSERT_TRUE(ReadParams(*OpenModelSource(back_)->params, model.params(), flat.data()).ok());
     int changed = 0;
