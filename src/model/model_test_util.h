@@ -27,6 +27,31 @@ struct NamedConfig {
 };
 inline void PrintTo(const NamedConfig& c, std::ostream* out) { *out << c.name; }
 
+// The fields of DeepSeek-V3's published config.json.
+inline ModelConfig PublishedV3() {
+  ModelConfig c;
+  c.vocab_size = 129280;
+  c.hidden_size = 7168;
+  c.intermediate_size = 18432;
+  c.moe_intermediate_size = 2048;
+  c.num_hidden_layers = 61;
+  c.num_nextn_predict_layers = 1;
+  c.first_k_dense_replace = 3;
+  c.num_attention_heads = 128;
+  c.q_lora_rank = 1536;
+  c.kv_lora_rank = 512;
+  c.qk_nope_head_dim = 128;
+  c.qk_rope_head_dim = 64;
+  c.v_head_dim = 128;
+  c.n_routed_experts = 256;
+  c.num_experts_per_tok = 8;
+  c.n_group = 8;
+  c.topk_group = 4;
+  c.routed_scaling_factor = 2.5;
+  c.max_position_embeddings = 163840;
+  return c;
+}
+
 inline ModelConfig TestDense(int64_t width, int64_t heads, int64_t kv_heads, int64_t head_dim, int64_t ffn,
                              int64_t vocab) {
   ModelConfig c;

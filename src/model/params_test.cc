@@ -71,26 +71,7 @@ TEST(Params, ScalarHeadInPlaceOfTheLanguageHead) {
 }
 
 TEST(Params, PublishedSizesOfV3) {
-  ModelConfig c;
-  c.vocab_size = 129280;
-  c.hidden_size = 7168;
-  c.intermediate_size = 18432;
-  c.moe_intermediate_size = 2048;
-  c.num_hidden_layers = 61;
-  c.num_nextn_predict_layers = 1;
-  c.first_k_dense_replace = 3;
-  c.num_attention_heads = 128;
-  c.q_lora_rank = 1536;
-  c.kv_lora_rank = 512;
-  c.qk_nope_head_dim = 128;
-  c.qk_rope_head_dim = 64;
-  c.v_head_dim = 128;
-  c.n_routed_experts = 256;
-  c.n_shared_experts = 1;
-  c.num_experts_per_tok = 8;
-  c.n_group = 8;
-  c.topk_group = 4;
-  c.max_position_embeddings = 163840;
+  const ModelConfig c = PublishedV3();
   ASSERT_TRUE(ValidateModelConfig(c, "test").ok());
   const ParamCounts n = CountParams(c);
   EXPECT_EQ(n.total, 671026419200);
